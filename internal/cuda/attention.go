@@ -24,6 +24,8 @@ type Call struct {
 	Kernel    string
 	X, Y      int
 	Arguments []Argument
+	// Rows is the number of rows of scores that a block of attention computes.
+	Rows int
 }
 
 // headWidths are those of the kernels. Narrower heads are padded.
@@ -42,16 +44,10 @@ func (a *Attention) kernel(name string) string {
 	panic(fmt.Sprintf("cuda: heads of %d values, at most %d are supported", a.Width, WidestHead))
 }
 
-// Rows of a block of scores, as in the kernels.
-const (
-	manyRows = 64
-	fewRows  = 16
-	// Of the backward kernels; fewer where heads are widest.
-	backwardRows     = 64
-	backwardRowsWide = 32
-)
+// fewRows is the number of rows of scores of a block for few queries.
+const fewRows = 16
 
-// Few reports whether sequences with so many queries each are best computed by ForwardFew.
+// Few reports whether sequences with so many queries each are best computed in blocks of fewRows.
 func (a *Attention) Few(queries int) bool { return queries*a.group() <= fewRows }
 
 func (a *Attention) group() int { return a.Heads / a.KVHeads }
@@ -76,35 +72,40 @@ func (a *Attention) common() []Argument {
 		Int(a.Window), Int(causal)}
 }
 
-// Forward sets out and, if it is not 0, lse.
-func (a *Attention) Forward(out, lse, q, k, v Pointer) Call {
-	return a.forward("attend", manyRows, out, lse, q, k, v)
+// Forward returns the kernels of this GPU that set out and, if it is not 0, lse, for many queries of a
+// sequence first. All of them give the same bits. GPUs with little shared memory lack some.
+func (a *Attention) Forward(k *Kernels, out, lse, q, key, v Pointer) []Call {
+	arguments := append([]Argument{Argument(out), Argument(lse), Argument(q), Argument(key), Argument(v)}, a.common()...)
+	var calls []Call
+	for _, d := range []struct {
+		name string
+		rows int
+	}{{"attend", 64}, {"attend_few", fewRows}, {"attend_least", fewRows}} {
+		if name := a.kernel(d.name); k.Function(name) != nil {
+			calls = append(calls, Call{name, a.tiles(a.Queries, a.group(), d.rows), a.KVHeads, arguments, d.rows})
+		}
+	}
+	return calls
 }
 
-// ForwardFew is Forward with another division of the work, for few queries a sequence. Its results
-// have the same bits.
-func (a *Attention) ForwardFew(out, lse, q, k, v Pointer) Call {
-	return a.forward("attend_few", fewRows, out, lse, q, k, v)
-}
-
-// Backward sets dq, and the rows of dk and dv that sequences list. delta, a value per query and head,
-// is workspace.
-func (a *Attention) Backward(dq, dk, dv, dout, out, lse, delta, q, k, v Pointer) []Call {
-	rows := backwardRows
+// Backward returns the kernels that set dq, and the rows of dk and dv that sequences list. delta, a
+// value per query and head, is workspace. With least they are those for little shared memory, which
+// are chosen too where the GPU has no others, and which only wide heads need.
+func (a *Attention) Backward(kernels *Kernels, least bool, dq, dk, dv, dout, out, lse, delta, q, k, v Pointer) []Call {
+	rows, suffix := 64, ""
 	if a.Width > 128 {
-		rows = backwardRowsWide
+		rows = 32
+	}
+	if a.Width > 96 && (least || kernels.Function(a.kernel("attend_dkv")) == nil) {
+		rows, suffix = rows/2, "_least"
 	}
 	inputs := append([]Argument{Argument(dout), Argument(lse), Argument(delta), Argument(q), Argument(k), Argument(v)}, a.common()...)
 	const warps = 8 // of a block of attend_delta
 	return []Call{
 		{"attend_delta", (a.Queries*a.Heads + warps - 1) / warps, 1,
-			[]Argument{Argument(delta), Argument(dout), Argument(out), Int(a.Queries * a.Heads), Int(a.Width)}},
-		{a.kernel("attend_dq"), a.tiles(a.Queries, a.group(), rows), a.KVHeads, append([]Argument{Argument(dq)}, inputs...)},
-		{a.kernel("attend_dkv"), a.tiles(a.KeyCount, 1, rows), a.KVHeads, append([]Argument{Argument(dk), Argument(dv)}, inputs...)},
+			[]Argument{Argument(delta), Argument(dout), Argument(out), Int(a.Queries * a.Heads), Int(a.Width)}, warps},
+		{a.kernel("attend_dq" + suffix), a.tiles(a.Queries, a.group(), rows), a.KVHeads, append([]Argument{Argument(dq)}, inputs...), rows},
+		{a.kernel("attend_dkv" + suffix), a.tiles(a.KeyCount, 1, rows), a.KVHeads,
+			append([]Argument{Argument(dk), Argument(dv)}, inputs...), rows},
 	}
-}
-
-func (a *Attention) forward(name string, rows int, out, lse, q, k, v Pointer) Call {
-	arguments := append([]Argument{Argument(out), Argument(lse), Argument(q), Argument(k), Argument(v)}, a.common()...)
-	return Call{a.kernel(name), a.tiles(a.Queries, a.group(), rows), a.KVHeads, arguments}
 }

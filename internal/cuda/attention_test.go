@@ -71,15 +71,19 @@ func (b *bench) call(c cuda.Call) {
 	check(b.t, b.Synchronize())
 }
 
-// forward runs a kernel and returns out and lse.
-func (m *attention) forward(few bool) (out, lse []float32) {
+// forward runs all kernels, which must give the same bits, and returns out and lse.
+func (m *attention) forward(what string) (out, lse []float32) {
 	m.b.t.Helper()
-	c := m.Forward(m.out, m.lse, m.pq, m.pk, m.pv)
-	if few {
-		c = m.ForwardFew(m.out, m.lse, m.pq, m.pk, m.pv)
+	for i, c := range m.Forward(m.b.kernels, m.out, m.lse, m.pq, m.pk, m.pv) {
+		m.b.call(c)
+		o, l := m.b.get(m.out, dtype.F32, len(m.q)), m.b.get(m.lse, dtype.F32, m.Queries*m.Heads)
+		if i > 0 {
+			same(m.b.t, what+", "+c.Kernel, o, out)
+			same(m.b.t, what+", "+c.Kernel+", lse", l, lse)
+		}
+		out, lse = o, l
 	}
-	m.b.call(c)
-	return m.b.get(m.out, dtype.F32, len(m.q)), m.b.get(m.lse, dtype.F32, m.Queries*m.Heads)
+	return out, lse
 }
 
 // scores returns the capped scores of query i of sequence s with each key; a key that it does not see
@@ -180,18 +184,15 @@ func (b *bench) places(n int) []int32 {
 	return p
 }
 
-// Both kernels against float64, and against each other to the bit.
+// All kernels against float64, and against each other to the bit.
 func TestAttend(t *testing.T) {
 	b := newBench(t)
 	for _, c := range attentions(b.places) {
 		m := b.attention(c.a, c.l, c.keyRows)
 		want, wantLSE := m.want()
-		out, lse := m.forward(false)
+		out, lse := m.forward(c.name)
 		near(t, c.name, out, want, 0, 2e-5)
 		nearLSE(t, c.name, lse, wantLSE)
-		few, fewLSE := m.forward(true)
-		same(t, c.name+", few rows", few, out)
-		same(t, c.name+", few rows, lse", fewLSE, lse)
 	}
 }
 
@@ -230,7 +231,7 @@ func TestAttendInvariance(t *testing.T) {
 	}
 	for _, a := range shapes {
 		whole := b.attention(a, tensor.Packed(n), n)
-		want, wantLSE := whole.forward(false)
+		want, wantLSE := whole.forward("all queries")
 		for i := 0; i < n; i += step {
 			count := min(1+i%4, n-i)
 			m := *whole
@@ -239,13 +240,11 @@ func TestAttendInvariance(t *testing.T) {
 			m.lists()
 			m.q = append(append([]float32(nil), whole.q[(n-1)*m.qWidth:]...), whole.q[i*m.qWidth:(i+count)*m.qWidth]...)
 			m.pq = b.put(dtype.Bytes(m.q))
-			for _, few := range []bool{false, true} {
-				out, lse := m.forward(few)
-				what := fmt.Sprintf("%+v, queries %d to %d, few %v", a, i, i+count-1, few)
-				same(t, what, out[m.qWidth:], want[i*m.qWidth:(i+count)*m.qWidth])
-				same(t, what, out[:m.qWidth], want[(n-1)*m.qWidth:])
-				same(t, what, lse[m.Heads:], wantLSE[i*m.Heads:(i+count)*m.Heads])
-			}
+			what := fmt.Sprintf("%+v, queries %d to %d", a, i, i+count-1)
+			out, lse := m.forward(what)
+			same(t, what, out[m.qWidth:], want[i*m.qWidth:(i+count)*m.qWidth])
+			same(t, what, out[:m.qWidth], want[(n-1)*m.qWidth:])
+			same(t, what, lse[m.Heads:], wantLSE[i*m.Heads:(i+count)*m.Heads])
 		}
 	}
 }
@@ -258,17 +257,40 @@ func TestAttendBackward(t *testing.T) {
 			c.l = disjoint(c.l, b.places(c.keyRows))
 		}
 		m := b.attention(c.a, c.l, c.keyRows)
-		m.forward(false)
-		dout := b.normal(len(m.q), 1, dtype.F32)
-		dq, dk, dv := b.alloc(4*len(m.q)), b.put(dtype.Bytes(make([]float32, len(m.k)))), b.put(dtype.Bytes(make([]float32, len(m.v))))
-		delta := b.alloc(4 * m.Queries * m.Heads)
-		for _, call := range m.Backward(dq, dk, dv, b.put(dtype.Bytes(dout)), m.out, m.lse, delta, m.pq, m.pk, m.pv) {
-			b.call(call)
+		m.forward(c.name)
+		m.checkGradients(c.name, false)
+		if m.Width > 96 {
+			m.checkGradients(c.name+", least", true)
 		}
-		wantQ, wantK, wantV := m.wantGradients(dout)
-		near(t, c.name+" dq", b.get(dq, dtype.F32, len(m.q)), wantQ, 1e-5, 2e-5)
-		near(t, c.name+" dk", b.get(dk, dtype.F32, len(m.k)), wantK, 1e-5, 4e-5)
-		near(t, c.name+" dv", b.get(dv, dtype.F32, len(m.v)), wantV, 1e-5, 4e-5)
+	}
+}
+
+func (m *attention) checkGradients(what string, least bool) {
+	b, t := m.b, m.b.t
+	t.Helper()
+	dout := b.normal(len(m.q), 1, dtype.F32)
+	dq, dk, dv := b.alloc(4*len(m.q)), b.put(dtype.Bytes(make([]float32, len(m.k)))), b.put(dtype.Bytes(make([]float32, len(m.v))))
+	delta := b.alloc(4 * m.Queries * m.Heads)
+	for _, call := range m.Backward(b.kernels, least, dq, dk, dv, b.put(dtype.Bytes(dout)), m.out, m.lse, delta, m.pq, m.pk, m.pv) {
+		b.call(call)
+	}
+	wantQ, wantK, wantV := m.wantGradients(dout)
+	near(t, what+" dq", b.get(dq, dtype.F32, len(m.q)), wantQ, 1e-5, 2e-5)
+	near(t, what+" dk", b.get(dk, dtype.F32, len(m.k)), wantK, 1e-5, 4e-5)
+	near(t, what+" dv", b.get(dv, dtype.F32, len(m.v)), wantV, 1e-5, 4e-5)
+}
+
+// A GPU with 99 KB of shared memory per block, as those of capability 8.6 and 8.9, has kernels for all
+// widths.
+func TestAttendInLittleSharedMemory(t *testing.T) {
+	cudatest.Plant(t, "shared", 99<<10)
+	b := newBench(t)
+	for _, width := range []int{64, 96, 128, 256} {
+		m := b.attention(tensor.Attention{Heads: 1, KVHeads: 1, HeadDim: width, Scale: 0.1, Causal: true}, tensor.Packed(40), 40)
+		if m.forward(""); len(m.Forward(b.kernels, 0, 0, 0, 0, 0)) == 0 {
+			t.Fatalf("no kernel for heads of %d values", width)
+		}
+		m.checkGradients(fmt.Sprint("width ", width), false)
 	}
 }
 

@@ -6,8 +6,10 @@
 #
 # Stages: environment smoke conformance sanitizer kernels beside peer compiled. Each has a time limit
 # and leaves $OUT/STAGE.json (OUT is DIR/out by default); a table ends the run. The exit status is 1 if
-# a stage failed. Needs there: the driver; compute-sanitizer, torch, transformers and peft for the
-# stages that use them, which are skipped with a reason where one is missing.
+# a stage failed. The emulated GPU can run smoke, conformance and kernels: BARKA_LIBCUDA names its library,
+# BARKA_GPU_SMALL=1 and DIVIDE=64 make the sizes small, and PATIENCE=20 multiplies the limits. Needed are
+# the driver, and compute-sanitizer, torch, transformers and peft for the stages that use them, which are
+# skipped with a reason where one is missing.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -35,7 +37,7 @@ failed=0
 stage() {
   local name=$1 limit=$2 start=$EPOCHREALTIME status
   shift 2
-  timeout --kill-after=5 "$limit" "$@" >"$out/$name.result" 2>"$out/$name.log"
+  timeout --kill-after=5 $((limit * ${PATIENCE:-1})) "$@" >"$out/$name.result" 2>"$out/$name.log"
   status=$?
   python3 "$here/report.py" stage "$out" "$name" "$start" "$EPOCHREALTIME" "$status" || status=1
   [ "$status" = 0 ] || { failed=1; tail -n 30 "$out/$name.log"; }

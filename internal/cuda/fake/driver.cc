@@ -180,6 +180,7 @@ Result launch(const emu::Entry &e, emu::Shape shape, std::vector<std::vector<u8>
 extern "C" {
 
 // barka_fake_plant sets what the driver is to do: init, version, devices, capability, orders, memory,
+// shared (bytes that a block may have),
 // fail_allocation (the n-th), fail_launch (the n-th) with launch_error, refuse_launch (the n-th, which
 // fails at once); the n-th from then on. "reset" forgets all, the state of the driver too.
 void barka_fake_plant(const char *name, long value) {
@@ -232,7 +233,7 @@ Result cuDeviceGetAttribute(int *v, int attribute, int) {
   case 16: *v = 4; return OK;                      // multiprocessors
   case 75: *v = (int)capability / 10; return OK;   // capability, major
   case 76: *v = (int)capability % 10; return OK;   // and minor
-  case 97: *v = 227 << 10; return OK;              // shared memory of a block, opted in
+  case 97: *v = (int)plan("shared", 227 << 10); return OK;              // shared memory of a block, opted in
   case 102: *v = 1; return OK;                     // virtual memory management
   case 38: *v = 50 << 20; return OK;               // L2
   }

@@ -230,3 +230,4 @@ ATTEND_KERNEL(attend_few_f32_80, 2, 80, 1, 8, 2)
 ATTEND_KERNEL(attend_few_f32_96, 2, 96, 1, 8, 2)
 ATTEND_KERNEL(attend_few_f32_128, 2, 128, 1, 8, 2)
 ATTEND_KERNEL(attend_few_f32_256, 1, 256, 1, 8, 2)
+ATTEND_KERNEL(attend_least_f32_256, 1, 256, 1, 8, 1) // for 99 KB of shared memory

@@ -24,9 +24,9 @@ struct Operands {
 };
 
 // Backward is one block. It owns 16·TILES rows of scores, or keys, of one key/value head, and goes
-// through the keys, or rows, that they meet, 32 at a time: the others. WARPS warps share each 16 rows.
-template <int D, int TILES, int WARPS, bool OWNS_KEYS> struct Backward {
-  static constexpr int THREADS = TILES * WARPS * 32, M = TILES * 16, OTHERS = 32;
+// through the keys, or rows, that they meet, OTHERS at a time. WARPS warps share each 16 rows.
+template <int D, int TILES, int WARPS, int OTHERS, bool OWNS_KEYS> struct Backward {
+  static constexpr int THREADS = TILES * WARPS * 32, M = TILES * 16;
   static constexpr int N = OTHERS / 8 / WARPS;                // a warp's tiles of scores
   static constexpr int COLUMNS = (D / 8 + WARPS - 1) / WARPS; // and of gradients
   static constexpr int SCORES = OTHERS + 4, ROWS = OWNS_KEYS ? OTHERS : M;
@@ -208,33 +208,35 @@ template <int D, int TILES, int WARPS, bool OWNS_KEYS> struct Backward {
 };
 
 // Grids: (⌊rows·group/M⌋ + sequences, key/value heads) for dq, (⌊keys/M⌋ + sequences, …) for dk and dv.
-// M is 64, and 32 where a head has 256 values.
-#define BACKWARD_KERNELS(D, TILES, WARPS)                                                                    \
-  KERNEL(attend_dq_f32_##D, TILES * WARPS * 32, 1)                                                           \
+#define BACKWARD_KERNELS(dq_name, dkv_name, D, TILES, WARPS, OTHERS)                                         \
+  KERNEL(dq_name, TILES * WARPS * 32, 1)                                                                     \
   (float *dq, const float *dout, const float *lse, const float *delta, const float *q, const float *k,       \
    const float *v, LAYOUT_ARGUMENTS, SHAPE_ARGUMENTS) {                                                      \
     SHARED(shared);                                                                                          \
     Layout l = LAYOUT;                                                                                       \
     Shape s = SHAPE;                                                                                         \
     Operands o{q, k, v, dout, lse, delta};                                                                   \
-    Backward<D, TILES, WARPS, false>(l, s, o, shared).run(dq, nullptr);                                      \
+    Backward<D, TILES, WARPS, OTHERS, false>(l, s, o, shared).run(dq, nullptr);                              \
   }                                                                                                          \
-  ENTRY(attend_dq_f32_##D)                                                                                   \
-  KERNEL(attend_dkv_f32_##D, TILES * WARPS * 32, 1)                                                          \
+  ENTRY(dq_name)                                                                                             \
+  KERNEL(dkv_name, TILES * WARPS * 32, 1)                                                                    \
   (float *dk, float *dv, const float *dout, const float *lse, const float *delta, const float *q,            \
    const float *k, const float *v, LAYOUT_ARGUMENTS, SHAPE_ARGUMENTS) {                                      \
     SHARED(shared);                                                                                          \
     Layout l = LAYOUT;                                                                                       \
     Shape s = SHAPE;                                                                                         \
     Operands o{q, k, v, dout, lse, delta};                                                                   \
-    Backward<D, TILES, WARPS, true>(l, s, o, shared).run(dk, dv);                                            \
+    Backward<D, TILES, WARPS, OTHERS, true>(l, s, o, shared).run(dk, dv);                                    \
   }                                                                                                          \
-  ENTRY(attend_dkv_f32_##D)
+  ENTRY(dkv_name)
 
-BACKWARD_KERNELS(16, 4, 2)
-BACKWARD_KERNELS(32, 4, 2)
-BACKWARD_KERNELS(64, 4, 2)
-BACKWARD_KERNELS(80, 4, 2)
-BACKWARD_KERNELS(96, 4, 2)
-BACKWARD_KERNELS(128, 4, 2)
-BACKWARD_KERNELS(256, 2, 4)
+BACKWARD_KERNELS(attend_dq_f32_16, attend_dkv_f32_16, 16, 4, 2, 32)
+BACKWARD_KERNELS(attend_dq_f32_32, attend_dkv_f32_32, 32, 4, 2, 32)
+BACKWARD_KERNELS(attend_dq_f32_64, attend_dkv_f32_64, 64, 4, 2, 32)
+BACKWARD_KERNELS(attend_dq_f32_80, attend_dkv_f32_80, 80, 4, 2, 32)
+BACKWARD_KERNELS(attend_dq_f32_96, attend_dkv_f32_96, 96, 4, 2, 32)
+BACKWARD_KERNELS(attend_dq_f32_128, attend_dkv_f32_128, 128, 4, 2, 32)
+BACKWARD_KERNELS(attend_dq_f32_256, attend_dkv_f32_256, 256, 2, 4, 32)
+// For 99 KB of shared memory.
+BACKWARD_KERNELS(attend_dq_least_f32_128, attend_dkv_least_f32_128, 128, 2, 4, 32)
+BACKWARD_KERNELS(attend_dq_least_f32_256, attend_dkv_least_f32_256, 256, 1, 2, 16)

@@ -56,23 +56,24 @@ def stage_bytes(family, outputs, tokens):
     return tile(outputs, family != "f32_tn") + tile(tokens, family == "f32_grad")
 
 
-def attend_shared(few, width):
+def attend_shared(kind, width):
     """Rows of queries, one or two buffers of 64 rows, and scores (attend.cu)."""
-    rows, buffers = (16, 2) if few else (64, 1 if width == 256 else 2)
+    rows = 16 if kind else 64
+    buffers = 1 if kind == "_least" or not kind and width == 256 else 2
     return ((rows + 64 * buffers) * (width + 4) + rows * 68) * 4
 
 
-def backward_shared(keys, width):
-    """Rows of a block and the 32 that they meet, two tiles of each; scores; lse and delta of rows."""
-    own = 32 if width == 256 else 64
-    return ((own + 32) * 2 * (width + 4) + own * 36 * (2 if keys else 1) + 2 * (32 if keys else own)) * 4
+def backward_shared(keys, least, width):
+    """Rows of a block and the others that they meet, two tiles of each; scores; lse and delta of rows."""
+    own, others = {128: (32, 32), 256: (16, 16)}[width] if least else (32 if width == 256 else 64, 32)
+    return ((own + others) * 2 * (width + 4) + own * (others + 4) * (2 if keys else 1) + 2 * (others if keys else own)) * 4
 
 
 def shared_bytes(name):
-    if match := re.fullmatch(r"attend_(dq|dkv)_f32_(\d+)", name):
-        return backward_shared(match[1] == "dkv", int(match[2]))
-    if match := re.fullmatch(r"attend(_few)?_f32_(\d+)", name):
-        return attend_shared(bool(match[1]), int(match[2]))
+    if match := re.fullmatch(r"attend_(dq|dkv)(_least)?_f32_(\d+)", name):
+        return backward_shared(match[1] == "dkv", bool(match[2]), int(match[3]))
+    if match := re.fullmatch(r"attend(_few|_least)?_f32_(\d+)", name):
+        return attend_shared(match[1], int(match[2]))
     if p := product(name):
         family, outputs, tokens, stages, small = p
         if small:

@@ -102,7 +102,7 @@ func attendShared(s *suite) {
 	want, _ := attend64(q, k, v, a, &l)
 	s.near("shared", out, want, 3)
 
-	cross := tensor.Layout{Starts: []int32{0, 3, 6}, Past: []int32{0, 0}, Keys: [][]int32{{1, 2, 3, 4}, {29}}}
+	cross := tensor.Layout{Starts: []int32{0, 2, 3, 6}, Past: []int32{0, 0, 0}, Keys: [][]int32{{1, 2, 3, 4}, {1, 2, 3, 4}, {29}}}
 	a.Causal, a.Window = false, 0
 	s.dev.Attend(out, tensor.Tensor{}, s.put(q), s.put(k), s.put(v), a, tensor.Keys{Layout: &cross})
 	want, _ = attend64(q, k, v, a, &cross)

@@ -72,11 +72,11 @@ func (d *Device) Attend(out, lse, q, k, v tensor.Tensor, a tensor.Attention, key
 		l = l.joined
 	}
 	o := l.attention(a)
-	forward := o.Forward
-	if o.Few(l.most) {
-		forward = o.ForwardFew
+	calls := o.Forward(d.kernels, at(out), at(lse), at(q), at(k), at(v))
+	if len(calls) > 1 && o.Few(l.most) {
+		calls = calls[1:]
 	}
-	d.call(forward(at(out), at(lse), at(q), at(k), at(v)))
+	d.call(calls[0])
 	d.drop(own)
 }
 
@@ -100,7 +100,7 @@ func (d *Device) AttendBackward(dq, dk, dv, dout, out, lse, q, k, v tensor.Tenso
 	l, own := d.layout(keys)
 	delta := d.take(4 * q.Rows * a.Heads)
 	o := l.attention(a)
-	for _, c := range o.Backward(at(dq), at(dk), at(dv), at(dout), at(out), at(lse), delta, at(q), at(k), at(v)) {
+	for _, c := range o.Backward(d.kernels, false, at(dq), at(dk), at(dv), at(dout), at(out), at(lse), delta, at(q), at(k), at(v)) {
 		d.call(c)
 	}
 	d.give(delta)

@@ -81,6 +81,7 @@ func main() {
 	s.large()
 	s.small()
 	s.families()
+	s.attention()
 	check(gpu.Close())
 	out := json.NewEncoder(os.Stdout)
 	out.SetIndent("", " ")
