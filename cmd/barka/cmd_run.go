@@ -14,7 +14,6 @@ import (
 	"golang.org/x/term"
 
 	"barka/internal/bench"
-	"barka/internal/cpu"
 	"barka/internal/hub"
 	"barka/internal/printable"
 	"barka/internal/recipe"
@@ -214,7 +213,7 @@ func leastTime(p recipe.Planned, c bench.Ceilings) (seconds float64, text string
 func (a *app) runner(r *recipe.Recipe, out string) (*recipe.Runner, error) {
 	client, err := a.hub("")
 	return &recipe.Runner{Out: out, Engine: a.engine(r.DType), Hub: client, Progress: a.ui.Progress(), Log: a.log(),
-		Kernels: cpu.Current().String(), Checkpoint: checkpointSignal(), Peak: peak(a.Threads)}, err
+		Kernels: a.kernels(), Checkpoint: checkpointSignal(), Peak: a.peak()}, err
 }
 
 // reportChecked prints the downloads and warnings of a check.

@@ -233,7 +233,7 @@ func (c *trainCmd) input(a *app, e *backend.Engine, o train.Options) (*backend.T
 		return nil, err
 	}
 	in.Tokenizer, in.Base, in.Train, in.Replay, in.Val = l.Tokenizer, c.Model, sources, c.Replay, c.Val
-	in.Peak, in.Save = peak(a.Threads), checkpointSignal()
+	in.Peak, in.Save = a.peak(), checkpointSignal()
 	return in, nil
 }
 
@@ -260,10 +260,14 @@ func (a *app) evalData(o train.Options, dryRun bool) error {
 
 // peak returns a function for the arithmetic ceiling of weights of a type. Products with int8
 // weights are of integers in one direction and of bfloat16 in the other, so they have none.
-func peak(threads int) func(string) float64 {
+// A GPU's ceiling is not measured: the function is nil.
+func (a *app) peak() func(string) float64 {
+	if a.gpu != nil {
+		return nil
+	}
 	return func(dt string) float64 {
 		if parsed, err := model.ParseDType(dt); err == nil && parsed != dtype.I8 {
-			return bench.Arithmetic(threads, parsed)
+			return bench.Arithmetic(a.Threads, parsed)
 		}
 		return 0
 	}

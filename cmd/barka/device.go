@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"barka/internal/backend"
+	"barka/internal/cpu"
 	"barka/internal/tensor"
 )
 
@@ -56,6 +57,14 @@ func (a *app) onDevice(work func() error) (err error) {
 	}
 	defer tensor.Guard(&err)
 	return work()
+}
+
+// kernels names what computes: the level of the CPU's kernels, or the kind of GPU.
+func (a *app) kernels() string {
+	if a.gpu != nil {
+		return a.gpu.Kind()
+	}
+	return cpu.Current().String()
 }
 
 // gpuRows returns the rows of doctor about the GPUs.
