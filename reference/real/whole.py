@@ -38,7 +38,8 @@ def counts(out):
     for manifest in sorted(out.glob("*/manifest.json")):
         made = json.loads(manifest.read_text())
         if "rows" in made:
-            dropped = ", ".join(f"{reason} {n}" for reason, n in sorted(made.get("rejected", {}).items()))
+            reasons = {k.removeprefix("rejected_"): n for k, n in made.get("counts", {}).items() if k.startswith("rejected_")}
+            dropped = ", ".join(f"{reason} {n}" for reason, n in sorted(reasons.items()))
             print(f"{manifest.parent.name}: {made['rows']} rows" + (f"; dropped: {dropped}" if dropped else ""))
 
 
