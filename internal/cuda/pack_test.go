@@ -81,7 +81,7 @@ func (b *bench) quantize(rows, K int, weights bool, zero int) quantized {
 	z := quantized{rows: rows, K: K, k: blocks * 64, at: b.alloc(rows * blocks * 64), scales: b.alloc(4 * rows * blocks)}
 	name, dt := "quantize_rows", dtype.F32
 	if weights {
-		name, dt = "quantize_weights", dtype.BF16
+		name, dt = "quantize_weights_f32", dtype.BF16
 	}
 	bad := b.put(make([]byte, 4))
 	b.Compute.Launch(b.kernel(name), 2, 1, cuda.Argument(z.at), cuda.Argument(z.scales), cuda.Argument(b.put(dtype.Bytes(x))),

@@ -141,7 +141,8 @@ type Device interface {
 	// Select packs some rows of W, in the given order, as a weight of the same type. Products
 	// with it have the bits of those with W.
 	Select(w Weight, rows []int32) Weight
-	// Screen returns W with a copy of it as I8, for TopK. A weight of type I8 is its own screen.
+	// Screen returns W with a copy of it as I8, for TopK. A weight of type I8 is its own screen, and so is
+	// any other on a device to which the copy is no help.
 	Screen(w Weight) Weight
 	// Lookup makes a table from a checkpoint matrix.
 	Lookup(m Matrix) (Table, error)

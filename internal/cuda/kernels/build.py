@@ -87,7 +87,8 @@ def shared_bytes(name):
 SHARED = {"rms_norm_f32": 32, "rms_norm_bf16": 32, "rms_norm_backward": 64, "add_rms_norm": 64, "layer_norm": 64,
           "layer_norm_backward": 128, "column_dots": 2048, "sum_squares": 2048, "fold64": 2048, "dot64": 2048,
           "head_scan": 2048, "head_top": 2048 * 8 + 256 * 8 + 256 * 4 + 40,
-          "hadamard": 8 * 256, "quantize_rows": 8 * 256, "quantize_weights": 8 * 256}  # 64 values for each of 8 warps
+          # 64 values for each of 8 warps:
+          "hadamard": 2048, "quantize_rows": 2048, "quantize_weights_f32": 2048, "quantize_weights_bf16": 2048}
 
 
 def options(target):

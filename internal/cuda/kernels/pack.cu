@@ -263,18 +263,15 @@ DEVICE void quantize(u8 *shared, u8 *q, Scale *scales, const In *x, int K, int l
       store(scale + lane / 4, u.scale);
   }
 }
-KERNEL(quantize_rows, THREADS, 4)
-(u8 *q, float *scales, const float *x, int K, int ldx, int lds, u64 rows, u32 *bad) {
-  SHARED(shared);
-  quantize(shared, q, scales, x, K, ldx, lds, rows, bad);
-}
-ENTRY(quantize_rows)
-KERNEL(quantize_weights, THREADS, 4)
-(u8 *q, bf16 *scales, const float *x, int K, int ldx, int lds, u64 rows, u32 *bad) {
-  SHARED(shared);
-  quantize(shared, q, scales, x, K, ldx, lds, rows, bad);
-}
-ENTRY(quantize_weights)
+#define QUANTIZE(NAME, IN, SCALE)                                                                            \
+  KERNEL(NAME, THREADS, 4)(u8 *q, SCALE *scales, const IN *x, int K, int ldx, int lds, u64 rows, u32 *bad) { \
+    SHARED(shared);                                                                                          \
+    quantize(shared, q, scales, x, K, ldx, lds, rows, bad);                                                  \
+  }                                                                                                          \
+  ENTRY(NAME)
+QUANTIZE(quantize_rows, float, float)
+QUANTIZE(quantize_weights_f32, float, bf16)
+QUANTIZE(quantize_weights_bf16, bf16, bf16)
 
 // dequantize: y [rows, ldy] = the integers of rotated weights times their scales, rounded to bfloat16,
 // with zeros from K on.

@@ -3,6 +3,7 @@ package conformance
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"barka/internal/dtype"
 	"barka/internal/tensor"
@@ -55,6 +56,12 @@ func (s *suite) linear(what string, w, bias, a, b matrix, pw tensor.Weight, adap
 		}
 		s.near(what+" u", u, wantU, rounded(dt, in, a))
 		s.near(what+" y", y, want, rounded(dt, in, a, b))
+	}
+	one, few := s.dev.Alloc(1, w.rows), s.dev.Alloc(1, a.rows)
+	s.dev.Linear(y, u, px, px, pw, tensor.Tensor{}, adapter)
+	s.dev.Linear(one, few, px.Slice(2, 3), px.Slice(2, 3), pw, tensor.Tensor{}, adapter)
+	if !slices.Equal(s.get(one).v, s.get(y).row(2)) || !slices.Equal(s.get(few).v, s.get(u).row(2)) {
+		s.Fatalf("%s: a row differs alone", what)
 	}
 	wantV := times(product(dy, transpose(b), false), float64(adapter.Scale))
 	want := plus(packedProductT(dy, w, dt), product(wantV, transpose(a), false))

@@ -159,7 +159,7 @@ func (d *Device) Pack(m tensor.Matrix, dt dtype.DType) (made tensor.Weight, err 
 // counts infinities and NaNs.
 func (d *Device) packRows(w *weight, m tensor.Matrix, bad cuda.Pointer) {
 	stored := m.DType // as the GPU reads it
-	if stored != dtype.BF16 || w.dtype == dtype.I8 {
+	if stored != dtype.BF16 {
 		stored = dtype.F32
 	}
 	// Rows without padding that stay as they are need no other place.
@@ -200,7 +200,11 @@ func growTo(v []float32, n int) []float32 {
 func (d *Device) pack(w *weight, lo, hi int, from cuda.Pointer, stored dtype.DType, bad cuda.Pointer) {
 	n := hi - lo
 	if w.dtype == dtype.I8 {
-		d.launch("quantize_weights", d.pieceBlocks(n, w.k), 1, cuda.Argument(w.row(lo)), cuda.Argument(w.scale(lo)),
+		kernel := "quantize_weights_f32"
+		if stored == dtype.BF16 {
+			kernel = "quantize_weights_bf16"
+		}
+		d.launch(kernel, d.pieceBlocks(n, w.k), 1, cuda.Argument(w.row(lo)), cuda.Argument(w.scale(lo)),
 			cuda.Argument(from), cuda.Int(w.k), cuda.Int(w.k), cuda.Int(w.lds), cuda.Size(n), cuda.Argument(bad))
 		return
 	}
