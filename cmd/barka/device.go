@@ -23,7 +23,7 @@ func (a *app) openDevice() error {
 	if err != nil || kind == "cpu" {
 		return err
 	}
-	a.gpu, err = openGPU(number)
+	a.gpu, err = openGPU(number, func(text string) { a.ui.Warnf("%s", text) })
 	switch {
 	case err == nil:
 		a.ui.Infof("device: %s", a.gpu.Name())

@@ -20,8 +20,8 @@ type cudaGPU struct {
 // Close gives the GPU back after the work recorded before.
 func (g *cudaGPU) Close() error { return errors.Join(g.Device.Close(), g.gpu.Close()) }
 
-// openGPU opens GPU n.
-func openGPU(n int) (gpu, error) {
+// openGPU opens GPU n. warn is told if it takes long to answer.
+func openGPU(n int, warn func(string)) (gpu, error) {
 	d, err := driver.Load()
 	if err != nil {
 		return nil, err
@@ -34,6 +34,7 @@ func openGPU(n int) (gpu, error) {
 	if err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
+	dev.OnSlow(warn)
 	return &cudaGPU{dev, g}, nil
 }
 

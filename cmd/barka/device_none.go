@@ -8,6 +8,6 @@ import "barka/internal/badinput"
 var errNoGPU = badinput.Errorf("this build computes on the CPU alone; Linux builds made with -tags cuda can use " +
 	"an NVIDIA GPU (docs/gpu.md)")
 
-func openGPU(int) (gpu, error) { return nil, errNoGPU }
+func openGPU(int, func(string)) (gpu, error) { return nil, errNoGPU }
 
 func describeGPUs() ([][2]string, error) { return nil, errNoGPU }

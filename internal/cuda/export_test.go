@@ -2,7 +2,18 @@
 
 package cuda
 
-import "barka/internal/cuda/kernels"
+import (
+	"time"
+
+	"barka/internal/cuda/kernels"
+)
+
+// Patience makes GPUs that are opened from now on wait no longer, until the result is called.
+func Patience(slow, most time.Duration) (restore func()) {
+	before := [2]time.Duration{slowWait, mostWait}
+	slowWait, mostWait = slow, most
+	return func() { slowWait, mostWait = before[0], before[1] }
+}
 
 // FakeFunction returns a kernel of the fake driver that no table has.
 func (g *GPU) FakeFunction(name string, k kernels.Kernel) (*Function, error) {

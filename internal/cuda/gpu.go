@@ -133,6 +133,9 @@ func (g *GPU) Err() error { return g.thread.err() }
 // Close waits for the GPU and gives its context back. Device memory goes with the context.
 func (g *GPU) Close() error {
 	err := g.Synchronize()
+	if g.thread.watch.hangs.Load() {
+		return err // the thread does not come back
+	}
 	r := g.thread.push()
 	r.kernel = nil
 	r.do = func() error {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -46,6 +47,7 @@ type thread struct {
 	launches int64 // read and written on the thread alone
 
 	failed atomic.Pointer[error]
+	watch  watch
 }
 
 // tensorMap describes a bfloat16 matrix to the copy engine: rows of cols values, stride values
@@ -80,7 +82,7 @@ func newThread(d *Driver, sync bool) (*thread, error) {
 		block.plain[i] = unsafe.Pointer(&block.values[i])
 		block.withMaps[len(block.maps)+i] = unsafe.Pointer(&block.values[i])
 	}
-	return &thread{driver: d, sync: sync, wake: make(chan struct{}, 1), block: block}, nil
+	return &thread{driver: d, sync: sync, wake: make(chan struct{}, 1), block: block, watch: newWatch()}, nil
 }
 
 // push returns the next free slot of the ring, locked for the caller, who calls commit after filling
@@ -88,13 +90,26 @@ func newThread(d *Driver, sync bool) (*thread, error) {
 func (t *thread) push() *record {
 	t.fill.Lock()
 	tail := t.tail.Load()
-	for tail-t.head.Load() == ringSize {
+	var full time.Time // since when the ring has had no slot
+	for tail-t.head.Load() == ringSize && !t.watch.hangs.Load() {
+		if full.IsZero() {
+			full = time.Now()
+		} else if time.Since(full) > t.watch.most {
+			t.giveUp()
+		}
 		runtime.Gosched()
+	}
+	if t.watch.hangs.Load() {
+		return &t.watch.dropped
 	}
 	return &t.ring[tail%ringSize]
 }
 
 func (t *thread) commit() {
+	if t.watch.hangs.Load() {
+		t.fill.Unlock()
+		return
+	}
 	t.tail.Add(1)
 	t.fill.Unlock()
 	if t.asleep.Load() {
@@ -216,7 +231,9 @@ func (t *thread) wait(f func() error) error {
 			return err
 		}
 	}
-	<-done
+	if !t.await(done) {
+		return t.err()
+	}
 	return err
 }
 

@@ -13,6 +13,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <thread>
 
 typedef int Result;
 enum : Result {
@@ -80,6 +81,7 @@ Result guards() {
 }
 
 Result drain() {
+  std::this_thread::sleep_for(std::chrono::milliseconds(plan("hang", 0)));
   while (!queue.empty() && sticky == OK) {
     auto work = std::move(queue.front());
     queue.pop_front();
@@ -180,7 +182,7 @@ Result launch(const emu::Entry &e, emu::Shape shape, std::vector<std::vector<u8>
 extern "C" {
 
 // barka_fake_plant sets what the driver is to do: init, version, devices, capability, orders, memory,
-// shared (bytes that a block may have),
+// shared (bytes that a block may have), hang (milliseconds before each piece of waiting ends),
 // fail_allocation (the n-th), fail_launch (the n-th) with launch_error, refuse_launch (the n-th, which
 // fails at once); the n-th from then on. "reset" forgets all, the state of the driver too.
 void barka_fake_plant(const char *name, long value) {

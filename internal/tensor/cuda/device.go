@@ -5,6 +5,7 @@ package cuda
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"barka/internal/cuda"
 	"barka/internal/tensor"
@@ -95,6 +96,13 @@ func (d *Device) Kind() string { return "cuda" }
 
 // Name implements tensor.Device.
 func (d *Device) Name() string { return fmt.Sprintf("cuda (%s)", d.gpu.Name) }
+
+// OnSlow sets what is called with a sentence if the device waits long for the GPU.
+func (d *Device) OnSlow(tell func(string)) {
+	d.gpu.OnSlow(func(waited time.Duration) { // in the goroutine that waits, whose operation is the running one
+		tell(fmt.Sprintf("%s: %s has waited for %s", d.Name(), d.running.String(), waited))
+	})
+}
 
 // begin notes the running operation and its operands, for a Failure. It panics if the GPU has failed.
 func (d *Device) begin(name string, operands ...tensor.Tensor) {
