@@ -36,10 +36,10 @@ type accepted struct {
 // mostSearches is the largest number of searches of a stream. Each takes memory for its caches.
 const mostSearches = 8
 
-// besides returns the models of a stream's searches, which share m's weights and divide the
+// sideBySide returns the models of a stream's searches, which share m's weights and divide the
 // workers of its device. A search on one worker waits for no other, and operations that are too
 // small to be divided keep no worker idle. The results are the same.
-func besides(m model.Seq2Seq) (models []model.Seq2Seq, closeAll func()) {
+func sideBySide(m model.Seq2Seq) (models []model.Seq2Seq, closeAll func()) {
 	host, ok := m.Device().(*cpu.Device)
 	if !ok || host.Workers() == 1 {
 		return []model.Seq2Seq{m}, func() {}

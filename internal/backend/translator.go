@@ -137,7 +137,7 @@ func (e *Engine) OpenTranslator(name string, o TranslatorOptions) (*Translator, 
 		return nil, errors.Join(err, m.Close())
 	}
 	t.unlimit = resident.LimitGarbage(garbage)
-	t.searches, t.closeSearches = besides(m)
+	t.searches, t.closeSearches = sideBySide(m)
 	return t, nil
 }
 

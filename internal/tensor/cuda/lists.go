@@ -18,40 +18,31 @@ func checkRows(operation string, l tensor.Ints, rows int) {
 	}
 }
 
+// byRows runs a kernel with a block for each number of a list, a row of a tensor with the given rows.
+func (d *Device) byRows(operation, kernel string, y, x tensor.Tensor, list tensor.Ints, blocks, rows int) {
+	if len(list.Host) != blocks || y.Cols != x.Cols {
+		panic("cuda: " + operation + ": the rows do not fit")
+	}
+	checkRows(operation, list, rows)
+	d.begin(operation, y, x)
+	at := d.ints(list)
+	d.launch(kernel, blocks, 1, pointer(y), pointer(x), cuda.Argument(at.at), cuda.Int(y.Cols))
+	d.drop(at)
+}
+
 // AddRows implements tensor.Device.
 func (d *Device) AddRows(y, table tensor.Tensor, rows tensor.Ints) {
-	if len(rows.Host) != y.Rows || table.Cols != y.Cols {
-		panic("cuda: AddRows: the rows do not fit the output")
-	}
-	checkRows("AddRows", rows, table.Rows)
-	d.begin("AddRows", y, table)
-	at := d.ints(rows)
-	d.launch("add_rows", y.Rows, 1, pointer(y), pointer(table), cuda.Argument(at.at), cuda.Int(y.Cols))
-	d.drop(at)
+	d.byRows("AddRows", "add_rows", y, table, rows, y.Rows, table.Rows)
 }
 
 // Gather implements tensor.Device.
 func (d *Device) Gather(y, x tensor.Tensor, rows tensor.Ints) {
-	if len(rows.Host) != y.Rows || y.Cols != x.Cols {
-		panic("cuda: Gather: the rows do not fit the output")
-	}
-	checkRows("Gather", rows, x.Rows)
-	d.begin("Gather", y, x)
-	at := d.ints(rows)
-	d.launch("gather", y.Rows, 1, pointer(y), pointer(x), cuda.Argument(at.at), cuda.Int(y.Cols))
-	d.drop(at)
+	d.byRows("Gather", "gather", y, x, rows, y.Rows, x.Rows)
 }
 
 // Scatter implements tensor.Device.
 func (d *Device) Scatter(y, x tensor.Tensor, rows tensor.Ints) {
-	if len(rows.Host) != x.Rows || y.Cols != x.Cols {
-		panic("cuda: Scatter: the rows do not fit the input")
-	}
-	checkRows("Scatter", rows, y.Rows)
-	d.begin("Scatter", y, x)
-	at := d.ints(rows)
-	d.launch("scatter", x.Rows, 1, pointer(y), pointer(x), cuda.Argument(at.at), cuda.Int(x.Cols))
-	d.drop(at)
+	d.byRows("Scatter", "scatter", y, x, rows, x.Rows, y.Rows)
 }
 
 // ScatterAdd implements tensor.Device. A column's sums run over the rows in their order.
