@@ -84,7 +84,7 @@ type commands struct {
 	View viewCmd `cmd:"" help:"Write one HTML page with rows, to read, search and review in a browser."`
 	Show showCmd `cmd:"" help:"Print rows of a dataset, right-to-left text as the terminal needs it."`
 
-	Translate translateCmd `cmd:"" help:"Translate lines, or a dataset's messages, with NLLB."`
+	Translate translateCmd `cmd:"" help:"Translate lines, or a dataset's messages, with NLLB or a chat model."`
 	BLEU      bleuCmd      `cmd:"" name:"bleu" help:"Score translations against references with BLEU, chrF and chrF++."`
 	Train     trainCmd     `cmd:"" help:"Fine-tune a model with LoRA."`
 	Merge     mergeCmd     `cmd:"" help:"Merge an adapter into its base model."`

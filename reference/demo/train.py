@@ -1,6 +1,8 @@
 """Trains the models of `barka demo` from scratch, for minutes on one core.
 
-    python reference/demo/train.py student|generator|translator [--steps N] [--out DIR]
+    python reference/demo/train.py student
+    python reference/demo/train.py generator
+    python reference/demo/train.py translator
 
 The student learns to read: it answers questions by a text, in English. The generator starts from the student and learns
 to ask as well. It needs torch, transformers and tokenizers of reference/requirements.txt, and the
@@ -24,6 +26,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 from descent import descend  # noqa: E402
 
 IGNORE = -100
+STEPS = {"student": (2500, 1500), "generator": (800, 500), "translator": (1000, 1000)}  # of the schedule, and done
 CHAT = "<s><|user|>{}<|end|><|assistant|>"
 
 
@@ -174,14 +177,18 @@ def translator(args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", choices=["student", "generator", "translator"])
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--stop", type=int, default=1 << 30, help="end at this step of the schedule")
+    parser.add_argument("--steps", type=int, help=f"steps of the schedule (default: the first of {STEPS})")
+    parser.add_argument("--stop", type=int, help="end at this step of the schedule (default: the second)")
     parser.add_argument("--start", type=pathlib.Path, default=MODELS / "student",
                         help="the model that the generator starts from (default: the student)")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--out", type=pathlib.Path, help="directory of the model (default: the committed one)")
     args = parser.parse_args()
     args.out = args.out or MODELS / args.model
+    if args.steps is None:
+        args.steps, stop = STEPS[args.model]
+        args.stop = args.stop or stop
+    args.stop = args.stop or args.steps
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
     model = {"generator": generator, "translator": translator, "student": student}[args.model](args)
