@@ -69,6 +69,20 @@ func TestLockAndReproduce(t *testing.T) {
 	if r = barka(t, "", "reproduce", lock, "--loss-tolerance", "-1"); r.code != exitUsage {
 		t.Errorf("a negative tolerance: exit code %d", r.code)
 	}
+	// A stage that cannot be looked at is no unfinished one.
+	tuned := filepath.Join(out, "9-eval-tuned")
+	if err := os.Rename(tuned, tuned+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("9-eval-tuned", tuned); err != nil {
+		t.Fatal(err)
+	}
+	if r = barka(t, "", "lock", out); r.code == exitDone || strings.Contains(r.err, "is not finished") || !strings.Contains(r.err, tuned) {
+		t.Errorf("a link to itself: exit code %d, %s", r.code, r.err)
+	}
+	if err := os.RemoveAll(tuned + ".away"); err != nil {
+		t.Fatal(err)
+	}
 	// Unfinished runs are not locked.
 	if err := os.RemoveAll(filepath.Join(out, "9-eval-tuned")); err != nil {
 		t.Fatal(err)

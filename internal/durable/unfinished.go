@@ -9,7 +9,6 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -41,27 +40,17 @@ func OpenUnfinished(dir string) (u *Unfinished, ok bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	files, err := filepath.Glob(filepath.Join(escaped(dir), "rows-*.jsonl"))
+	entries, err := os.ReadDir(dir) // in the order of names; filepath.Glob would take an error for an empty directory
 	if err != nil {
 		return nil, false, err
 	}
-	slices.Sort(files)
-	return &Unfinished{begun.Identity.Stage, dir, files}, true, nil
-}
-
-// escaped returns a path in which no character stands for others in a pattern.
-func escaped(path string) string {
-	var b strings.Builder
-	for _, c := range path {
-		if strings.ContainsRune(`*?[`, c) || c == '\\' && os.PathSeparator != '\\' {
-			b.WriteByte('[')
-			b.WriteRune(c)
-			b.WriteByte(']')
-			continue
+	var files []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "rows-") && strings.HasSuffix(e.Name(), ".jsonl") {
+			files = append(files, filepath.Join(dir, e.Name()))
 		}
-		b.WriteRune(c)
 	}
-	return b.String()
+	return &Unfinished{begun.Identity.Stage, dir, files}, true, nil
 }
 
 // UnfinishedRow is a row of an unfinished run, as JSON.

@@ -66,26 +66,55 @@ func (w *Runner) describe(r *Recipe) error {
 		now.Machines = before.Machines
 	}
 	machine := runtime.GOOS + "/" + runtime.GOARCH + "/" + w.Kernels
-	if !slices.Contains(now.Machines, machine) && (len(now.Machines) == 0 || !w.Finished(r)) {
-		now.Machines = append(now.Machines, machine)
+	if !slices.Contains(now.Machines, machine) {
+		finished := false
+		if len(now.Machines) > 0 {
+			var err error
+			if finished, err = w.Finished(r); err != nil {
+				return err
+			}
+		}
+		if !finished {
+			now.Machines = append(now.Machines, machine)
+		}
 	}
 	return atomicfile.WriteJSON(filepath.Join(w.Out, RunFile), now)
 }
 
 // Finished reports whether every stage of the recipe has left its output.
-func (w *Runner) Finished(r *Recipe) bool {
+func (w *Runner) Finished(r *Recipe) (bool, error) {
+	entries, err := os.ReadDir(w.Out)
+	if err != nil {
+		return false, err
+	}
 	for _, st := range stages() {
 		if !st.wanted(r) || st.marker == "" {
 			continue
 		}
-		// A set's directory has the set's name behind the stage's.
-		dirs, err := filepath.Glob(filepath.Join(w.Out, st.dir+"*", st.marker))
-		partial, _ := filepath.Glob(filepath.Join(w.Out, st.dir+"*.partial"))
-		if err != nil || len(dirs) == 0 || len(partial) > 0 {
-			return false
+		if made, err := w.made(st, entries); !made || err != nil {
+			return false, err
 		}
 	}
-	return true
+	return true, nil
+}
+
+// made reports whether a stage has left an output among the entries of w.Out, and no unfinished one.
+func (w *Runner) made(st stage, entries []os.DirEntry) (bool, error) {
+	made := false
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), st.dir) { // a set's directory has the set's name behind the stage's
+			continue
+		}
+		if strings.HasSuffix(e.Name(), dataset.PartialSuffix) {
+			return false, nil
+		}
+		there, err := badinput.Exists(filepath.Join(w.Out, e.Name(), st.marker))
+		if err != nil {
+			return false, err
+		}
+		made = made || there
+	}
+	return made, nil
 }
 
 // OpenText is Open for a recipe whose text is known. Paths in it are relative to the directory

@@ -61,7 +61,9 @@ func Of(ctx context.Context, w *recipe.Runner) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !w.Finished(r) {
+	if finished, err := w.Finished(r); err != nil {
+		return nil, badinput.Wrap(err)
+	} else if !finished {
 		return nil, badinput.Errorf("%s is not finished; end the run first: the same `barka run` resumes it", w.Out)
 	}
 	l.Inputs, err = w.Inputs(ctx, r)
