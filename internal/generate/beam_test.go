@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"barka/internal/model"
+	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
 )
 
@@ -17,7 +18,7 @@ func TestBeamsKeepTheirTokens(t *testing.T) {
 	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		beams := 1 + r.IntN(6)
-		b := &beamSearch{o: BeamOptions{Beams: beams}, pool: newPool(model.NewCache(dev, 1, 4), 0, 0, false)}
+		b := &beamSearch{o: BeamOptions{Beams: beams}, pool: newPool(model.NewCache(dev, 1, 4, tensor.F32), 0, 0, false)}
 		sentences := []*sentence{{}, {}, {}}
 		want := make([][][]int32, len(sentences))
 		for i, s := range sentences {

@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"barka/internal/model"
+	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
 )
 
 func testPool(t *testing.T, limit, keep int) *pool {
 	dev := cpu.New(1)
 	t.Cleanup(dev.Close)
-	return newPool(model.NewCache(dev, 1, 4), limit, keep, true)
+	return newPool(model.NewCache(dev, 1, 4, tensor.F32), limit, keep, true)
 }
 
 // insert follows tokens down the tree as a sequence does and returns its rows.

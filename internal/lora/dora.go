@@ -137,6 +137,12 @@ func (p *Pair) forwardDoRA(dev tensor.Device, base Base, y, x, in tensor.Tensor,
 // alone, and dM[n] += Σ_t dy[t,n]·z[t,n] / norm[n].
 func (p *Pair) backwardDoRA(dev tensor.Device, base Base, dx, dy, x tensor.Tensor, s Saved, drop Dropout, accumulate bool) {
 	m := p.Magnitude
+	if dy.Type != tensor.F32 {
+		wide := dev.Alloc(dy.Rows, dy.Cols) // for the operations on columns
+		defer dev.Free(wide)
+		dev.Copy(wide, dy)
+		dy = wide
+	}
 	dz := dev.Alloc(dy.Rows, dy.Cols) // dz [T,N]
 	dev.ScaleColumns(dz, dy, m.factor, tensor.Tensor{})
 	if !m.Grad.None() {

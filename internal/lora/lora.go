@@ -103,6 +103,13 @@ func (p *Pair) Rank() int { return p.A.Rows }
 // Forward sets y [T,N] to the output of the adapted layer for x [T,K]. With save it returns
 // what Backward needs; if y is none, only that is computed.
 func (p *Pair) Forward(dev tensor.Device, base Base, y, x tensor.Tensor, drop Dropout, save bool) Saved {
+	if y.Type != tensor.F32 && (p.Magnitude != nil || p.Initial != nil) { // y is a sum of several products
+		sum := dev.Alloc(y.Rows, y.Cols)
+		defer dev.Free(sum)
+		s := p.Forward(dev, base, sum, x, drop, save)
+		dev.Copy(y, sum)
+		return s
+	}
 	in := p.dropped(dev, x, drop)
 	var s Saved
 	switch {
@@ -145,11 +152,22 @@ func (p *Pair) add(dev tensor.Device, y, in tensor.Tensor) tensor.Tensor {
 // the pair trains it also adds to its gradients. dy is [T,N]; x [T,K] and s are Forward's
 // input and result.
 func (p *Pair) Backward(dev tensor.Device, base Base, dx, dy, x tensor.Tensor, s Saved, drop Dropout, accumulate bool) {
+	alone := p.Magnitude == nil && p.Initial == nil && drop.Rate == 0
+	if dx.Type != tensor.F32 && !alone { // dx is a sum of several products
+		sum := dev.Alloc(dx.Rows, dx.Cols)
+		defer dev.Free(sum)
+		if accumulate {
+			dev.Copy(sum, dx)
+		}
+		p.Backward(dev, base, sum, dy, x, s, drop, accumulate)
+		dev.Copy(dx, sum)
+		return
+	}
 	if p.Magnitude != nil {
 		p.backwardDoRA(dev, base, dx, dy, x, s, drop, accumulate)
 		return
 	}
-	if !dx.None() && p.Initial == nil && drop.Rate == 0 {
+	if !dx.None() && alone {
 		v := dev.Alloc(dy.Rows, p.Rank())
 		dev.LinearBackward(dx, v, dy, base.W, p.adapter(), accumulate)
 		p.train(dev, v, dy, x, s, drop)
@@ -207,7 +225,7 @@ func (p *Pair) dropped(dev tensor.Device, x tensor.Tensor, drop Dropout) tensor.
 	if drop.Rate == 0 {
 		return x
 	}
-	in := dev.Alloc(x.Rows, x.Cols)
+	in := dev.AllocAs(x.Rows, x.Cols, x.Type)
 	dev.Dropout(in, x, drop.Rate, p.seed(drop), drop.Rows)
 	return in
 }

@@ -14,6 +14,7 @@ import (
 type Cache struct {
 	dev       tensor.Device
 	width     int
+	stored    tensor.Type
 	layers    []nn.KV
 	rows      int     // allocated rows
 	backed    int     // rows that have memory
@@ -22,10 +23,10 @@ type Cache struct {
 	addresses uint64
 }
 
-// NewCache makes a cache for the given number of layers, each with rows of width G·Dh. It
-// allocates nothing before the first row is taken.
-func NewCache(dev tensor.Device, layers, width int) *Cache {
-	return &Cache{dev: dev, width: width, layers: make([]nn.KV, layers)}
+// NewCache makes a cache for the given number of layers, each with rows of width G·Dh, of a type that
+// the device's OperandType has returned. It allocates nothing before the first row is taken.
+func NewCache(dev tensor.Device, layers, width int, stored tensor.Type) *Cache {
+	return &Cache{dev: dev, width: width, stored: stored, layers: make([]nn.KV, layers)}
 }
 
 // Layer returns the keys and values of layer i.
@@ -35,7 +36,7 @@ func (c *Cache) Layer(i int) *nn.KV { return &c.layers[i] }
 func (c *Cache) Addresses() uint64 { return c.addresses }
 
 // RowBytes returns the memory of one row: a token's keys and values in all layers.
-func (c *Cache) RowBytes() int64 { return int64(len(c.layers)) * 2 * 4 * int64(c.width) }
+func (c *Cache) RowBytes() int64 { return int64(len(c.layers)*2*c.stored.Size()) * int64(c.width) }
 
 // Take returns a row that is not in use. If there is none the cache doubles.
 func (c *Cache) Take() int32 {
@@ -89,8 +90,8 @@ func (c *Cache) Grow(rows int) {
 	c.addresses = 0
 	for i := range c.layers {
 		l := &c.layers[i]
-		l.K = c.dev.Grow(l.K, c.fresh, rows, c.width)
-		l.V = c.dev.Grow(l.V, c.fresh, rows, c.width)
+		l.K = c.dev.Grow(l.K, c.fresh, rows, c.width, c.stored)
+		l.V = c.dev.Grow(l.V, c.fresh, rows, c.width, c.stored)
 		const prime = 1099511628211 // of FNV-1a
 		c.addresses = ((c.addresses^uint64(l.K.Handle))*prime ^ uint64(l.V.Handle)) * prime
 	}

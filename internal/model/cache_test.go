@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"barka/internal/model"
+	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
 )
 
@@ -16,7 +17,7 @@ import (
 func TestCacheRows(t *testing.T) {
 	dev := cpu.New(1)
 	defer dev.Close()
-	c := model.NewCache(dev, 2, 8)
+	c := model.NewCache(dev, 2, 8, tensor.F32)
 	if c.RowBytes() != 2*2*8*4 {
 		t.Errorf("a row of %d bytes", c.RowBytes())
 	}
@@ -67,7 +68,7 @@ func TestSetAsideMemoryIsFree(t *testing.T) {
 	before := resident()
 	dev := cpu.New(1)
 	defer dev.Close()
-	c := model.NewCache(dev, 4, 1024)
+	c := model.NewCache(dev, 4, 1024, tensor.F32)
 	defer c.Free()
 	c.Grow(16384)
 	for _, r := range c.Reserve(100) {

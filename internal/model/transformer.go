@@ -50,7 +50,9 @@ func (m *Transformer) Device() tensor.Device { return m.Dev }
 func (m *Transformer) Head() (tensor.Weight, float32) { return m.Output, m.Softcap }
 
 // NewCache implements Decoder.
-func (m *Transformer) NewCache() *Cache { return NewCache(m.Dev, len(m.Blocks), m.KVWidth) }
+func (m *Transformer) NewCache() *Cache {
+	return NewCache(m.Dev, len(m.Blocks), m.KVWidth, m.Dev.OperandType(m.Blocks[0].Linears()[0].W))
+}
 
 // Linears implements Decoder.
 func (m *Transformer) Linears() []*nn.Linear {

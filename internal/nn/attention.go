@@ -45,7 +45,7 @@ func (c *KV) With(p *Pass, k, v *tensor.Tensor) (keys, values tensor.Tensor) {
 func (p *Pass) join(cache, own tensor.Tensor) tensor.Tensor {
 	all := own
 	if p.PrefixRows > 0 {
-		all = p.Dev.Alloc(p.PrefixRows+own.Rows, own.Cols)
+		all = p.Dev.AllocAs(p.PrefixRows+own.Rows, own.Cols, own.Type)
 		p.Dev.Copy(all.Slice(0, p.PrefixRows), cache.Slice(0, p.PrefixRows))
 		p.Dev.Copy(all.Slice(p.PrefixRows, all.Rows), own)
 		p.Dev.Free(own)
@@ -86,10 +86,10 @@ func (a *Attention) rotary(heads int) tensor.Rotary {
 func (a *Attention) Forward(p *Pass, y, x tensor.Tensor, cache *KV, saved *AttentionSaved) {
 	dev, T := p.Dev, x.Rows
 	s := AttentionSaved{
-		q:   dev.Alloc(T, a.Spec.Heads*a.Spec.HeadDim),
-		k:   dev.Alloc(T, a.Spec.KVHeads*a.Spec.HeadDim),
-		v:   dev.Alloc(T, a.Spec.KVHeads*a.Spec.HeadDim),
-		out: dev.Alloc(T, a.Spec.Heads*a.Spec.HeadDim),
+		q:   a.Q.Operand(dev, T, a.Spec.Heads*a.Spec.HeadDim),
+		k:   a.K.Operand(dev, T, a.Spec.KVHeads*a.Spec.HeadDim),
+		v:   a.V.Operand(dev, T, a.Spec.KVHeads*a.Spec.HeadDim),
+		out: a.O.Operand(dev, T, a.Spec.Heads*a.Spec.HeadDim),
 	}
 	if saved != nil {
 		s.lse = dev.Alloc(T, a.Spec.Heads)
@@ -119,7 +119,7 @@ func (a *Attention) place(p *Pass, x tensor.Tensor, norm *RMSNorm, heads int, sa
 	}
 	if norm != nil {
 		if save {
-			in = dev.Alloc(x.Rows, x.Cols)
+			in = dev.AllocAs(x.Rows, x.Cols, x.Type)
 			dev.Copy(in, x)
 		}
 		norm.Forward(dev, x.Heads(heads), x.Heads(heads))
@@ -155,10 +155,8 @@ func (a *Attention) rotate(p *Pass, x tensor.Tensor, heads int, inverse bool) {
 // gradients are computed. x [T,D] is Forward's input.
 func (a *Attention) Backward(p *Pass, dx, dy, x tensor.Tensor, saved *AttentionSaved) {
 	dev := p.Dev
-	dout := dev.Alloc(saved.out.Rows, saved.out.Cols) // [T, H·Dh]
-	dq := dev.Alloc(saved.q.Rows, saved.q.Cols)       // [T, H·Dh]
-	dk := dev.Alloc(saved.k.Rows, saved.k.Cols)       // [T, G·Dh]
-	dv := dev.Alloc(saved.v.Rows, saved.v.Cols)       // [T, G·Dh]
+	dout, dq := like(dev, saved.out), like(dev, saved.q) // [T, H·Dh]
+	dk, dv := like(dev, saved.k), like(dev, saved.v)     // [T, G·Dh]
 	defer dev.Free(dout, dq, dk, dv)
 	a.O.Backward(p, dout, dy, saved.out, saved.uo, false)
 	dev.AttendBackward(dq, dk, dv, dout, saved.out, saved.lse, saved.q, saved.k, saved.v, a.Spec, p.Batch.Keys)
@@ -175,7 +173,7 @@ func (a *Attention) Backward(p *Pass, dx, dy, x tensor.Tensor, saved *AttentionS
 // beams.
 func (a *Attention) Project(p *Pass, source *KV, rows tensor.Ints, x tensor.Tensor) {
 	dev := p.Dev
-	t := dev.Alloc(x.Rows, a.Spec.KVHeads*a.Spec.HeadDim) // t [T, G·Dh]
+	t := a.K.Operand(dev, x.Rows, a.Spec.KVHeads*a.Spec.HeadDim) // t [T, G·Dh]
 	defer dev.Free(t)
 	a.K.Forward(p, t, x)
 	dev.Scatter(source.K, t, rows)
@@ -188,7 +186,7 @@ func (a *Attention) Project(p *Pass, source *KV, rows tensor.Ints, x tensor.Tens
 // queries are stored in p.Queries.
 func (a *Attention) Cross(p *Pass, y, x tensor.Tensor, source *KV, keep bool) {
 	dev, width := p.Dev, a.Spec.Heads*a.Spec.HeadDim
-	q, out := dev.Alloc(x.Rows, width), dev.Alloc(x.Rows, width) // q, out [T, H·Dh]
+	q, out := a.Q.Operand(dev, x.Rows, width), a.O.Operand(dev, x.Rows, width) // q, out [T, H·Dh]
 	defer dev.Free(q, out)
 	a.Q.Forward(p, q, x)
 	if keep {

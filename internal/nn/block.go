@@ -50,7 +50,7 @@ type preNormSaved struct {
 // Forward implements Block.
 func (b *PreNorm) Forward(p *Pass, x tensor.Tensor, cache *KV) {
 	dev := p.Dev
-	in, out := dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols) // in, out [T,D]
+	in, out := b.Attn.Q.Operand(dev, x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols) // in, out [T,D]
 	defer dev.Free(in, out)
 	b.AttnNorm.Forward(dev, in, x)
 	b.Attn.Forward(p, out, in, cache, nil)
@@ -62,8 +62,8 @@ func (b *PreNorm) Forward(p *Pass, x tensor.Tensor, cache *KV) {
 // ForwardSave implements Block.
 func (b *PreNorm) ForwardSave(p *Pass, x tensor.Tensor) (tensor.Tensor, BlockSaved) {
 	dev := p.Dev
-	alloc := func() tensor.Tensor { return dev.Alloc(x.Rows, x.Cols) }
-	s := &preNormSaved{b: b, x: x, attnIn: alloc(), mid: alloc(), mlpIn: alloc()}
+	operand := func() tensor.Tensor { return b.Attn.Q.Operand(dev, x.Rows, x.Cols) }
+	s := &preNormSaved{b: b, x: x, attnIn: operand(), mid: dev.Alloc(x.Rows, x.Cols), mlpIn: operand()}
 	b.AttnNorm.Forward(dev, s.attnIn, x)
 	b.Attn.Forward(p, s.mid, s.attnIn, nil, &s.attn)
 	dev.AddRMSNorm(s.mlpIn, s.mid, x, s.mid, tensor.RMSNorm{}, b.MLPNorm.device())

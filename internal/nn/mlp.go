@@ -31,12 +31,12 @@ func (m *GatedMLP) Forward(p *Pass, y, x tensor.Tensor, saved *GatedSaved) {
 	dev := p.Dev
 	F, _ := m.Gate.Dims()
 	var s GatedSaved
-	s.gate, s.up = dev.Alloc(x.Rows, F), dev.Alloc(x.Rows, F)
+	s.gate, s.up = m.Gate.Operand(dev, x.Rows, F), m.Up.Operand(dev, x.Rows, F)
 	s.ug = m.Gate.Forward(p, s.gate, x) // gate [T,F]
 	s.uu = m.Up.Forward(p, s.up, x)     // up [T,F]
 	hidden := s.gate                    // hidden [T,F], in the memory of gate if nothing is saved
 	if saved != nil {
-		s.hidden = dev.Alloc(x.Rows, F)
+		s.hidden = like(dev, s.gate)
 		hidden = s.hidden
 	}
 	dev.Gate(hidden, s.gate, s.up, m.Act)
@@ -51,14 +51,18 @@ func (m *GatedMLP) Forward(p *Pass, y, x tensor.Tensor, saved *GatedSaved) {
 // Backward fills dx [T,D] from dy [T,D] and frees saved. x is Forward's input.
 func (m *GatedMLP) Backward(p *Pass, dx, dy, x tensor.Tensor, saved *GatedSaved) {
 	dev := p.Dev
-	dh := dev.Alloc(saved.hidden.Rows, saved.hidden.Cols) // dh [T,F], of hidden, then of gate
-	dup := dev.Alloc(saved.up.Rows, saved.up.Cols)        // dup [T,F]
+	dh, dup := like(dev, saved.hidden), like(dev, saved.up) // dh [T,F], of hidden, then of gate; dup [T,F]
 	defer dev.Free(dh, dup)
 	m.Down.Backward(p, dh, dy, saved.hidden, saved.ud, false)
 	dev.GateBackward(dh, dup, dh, saved.gate, saved.up, m.Act)
 	m.Gate.Backward(p, dx, dh, x, saved.ug, false)
 	m.Up.Backward(p, dx, dup, x, saved.uu, true)
 	saved.free(dev)
+}
+
+// like allocates a tensor of the shape and the type of t.
+func like(dev tensor.Device, t tensor.Tensor) tensor.Tensor {
+	return dev.AllocAs(t.Rows, t.Cols, t.Type)
 }
 
 // MLP is y = Out(act(In·x)), the plain two-layer form with biases.
@@ -84,11 +88,11 @@ func (s *MLPSaved) free(dev tensor.Device) {
 func (m *MLP) Forward(p *Pass, y, x tensor.Tensor, saved *MLPSaved) {
 	dev := p.Dev
 	F, _ := m.In.Dims()
-	s := MLPSaved{in: dev.Alloc(x.Rows, F)}
+	s := MLPSaved{in: m.In.Operand(dev, x.Rows, F)}
 	s.ui = m.In.Forward(p, s.in, x) // in [T,F]
 	hidden := s.in                  // hidden [T,F], in the memory of in if nothing is saved
 	if saved != nil {
-		s.hidden = dev.Alloc(x.Rows, F)
+		s.hidden = like(dev, s.in)
 		hidden = s.hidden
 	}
 	dev.Activate(hidden, s.in, m.Act)
@@ -104,7 +108,7 @@ func (m *MLP) Forward(p *Pass, y, x tensor.Tensor, saved *MLPSaved) {
 // gradients are computed. x [T,D] is Forward's input.
 func (m *MLP) Backward(p *Pass, dx, dy, x tensor.Tensor, saved *MLPSaved) {
 	dev := p.Dev
-	dh := dev.Alloc(saved.hidden.Rows, saved.hidden.Cols) // dh [T,F], of hidden, then of in
+	dh := like(dev, saved.hidden) // dh [T,F], of hidden, then of in
 	defer dev.Free(dh)
 	m.Out.Backward(p, dh, dy, saved.hidden, saved.uo, false)
 	dev.ActivateBackward(dh, dh, saved.in, m.Act)

@@ -133,5 +133,10 @@ func (l *Linear) Backward(p *Pass, dx, dy, x tensor.Tensor, saved lora.Saved, ac
 	}
 }
 
+// Operand allocates a tensor for operands of the layer's products.
+func (l *Linear) Operand(dev tensor.Device, rows, cols int) tensor.Tensor {
+	return tensor.AllocOperand(dev, rows, cols, l.W)
+}
+
 // Dims returns N and K.
 func (l *Linear) Dims() (n, k int) { return l.W.Dims() }

@@ -28,21 +28,28 @@ func (b *Sandwich) Linears() []*Linear {
 // Forward implements Block.
 func (b *Sandwich) Forward(p *Pass, x tensor.Tensor, cache *KV) {
 	dev := p.Dev
-	in, out := dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols) // in, out [T,D]
-	defer dev.Free(in, out)
+	in, out := b.operand(dev, x), b.operand(dev, x) // in, out [T,D]
 	b.PreAttn.Forward(dev, in, x)
 	b.Attn.Forward(p, out, in, cache, nil)
 	dev.AddRMSNorm(in, x, x, out, b.PostAttn.device(), b.PreMLP.device())
 	b.MLP.Forward(p, out, in, nil)
-	b.PostMLP.Forward(dev, in, out)
-	dev.Add(x, in)
+	dev.Free(in)
+	d := dev.Alloc(x.Rows, x.Cols) // d [T,D]
+	b.PostMLP.Forward(dev, d, out)
+	dev.Add(x, d)
+	dev.Free(d, out)
+}
+
+// operand allocates a layer's input or output [T,D], in the shape of x.
+func (b *Sandwich) operand(dev tensor.Device, x tensor.Tensor) tensor.Tensor {
+	return b.Attn.Q.Operand(dev, x.Rows, x.Cols)
 }
 
 // ForwardSave implements Block.
 func (b *Sandwich) ForwardSave(p *Pass, x tensor.Tensor) (tensor.Tensor, BlockSaved) {
 	dev := p.Dev
-	alloc := func() tensor.Tensor { return dev.Alloc(x.Rows, x.Cols) }
-	s := &sandwichSaved{b: b, x: x, attnIn: alloc(), attnOut: alloc(), mid: alloc(), mlpIn: alloc(), mlpOut: alloc()}
+	operand := func() tensor.Tensor { return b.operand(dev, x) }
+	s := &sandwichSaved{b: b, x: x, attnIn: operand(), attnOut: operand(), mid: dev.Alloc(x.Rows, x.Cols), mlpIn: operand(), mlpOut: operand()}
 	b.PreAttn.Forward(dev, s.attnIn, x)
 	b.Attn.Forward(p, s.attnOut, s.attnIn, nil, &s.attn)
 	dev.AddRMSNorm(s.mlpIn, s.mid, x, s.attnOut, b.PostAttn.device(), b.PreMLP.device())
@@ -58,7 +65,7 @@ func (b *Sandwich) ForwardSave(p *Pass, x tensor.Tensor) (tensor.Tensor, BlockSa
 // Backward implements BlockSaved.
 func (s *sandwichSaved) Backward(p *Pass, dx tensor.Tensor, last bool) {
 	dev, b := p.Dev, s.b
-	d, in := dev.Alloc(dx.Rows, dx.Cols), dev.Alloc(dx.Rows, dx.Cols) // d, in [T,D], of a layer's output and input
+	d, in := b.operand(dev, dx), dev.Alloc(dx.Rows, dx.Cols) // d, in [T,D], of a layer's output and input
 	b.PostMLP.Backward(dev, d, dx, s.mlpOut, false)
 	b.MLP.Backward(p, in, d, s.mlpIn, &s.mlp)
 	b.PreMLP.Backward(dev, dx, in, s.mid, true)

@@ -89,6 +89,12 @@ type Extra struct {
 	Lo, Hi int
 }
 
+// AllocOperand returns a tensor with undefined contents for an operand or a result of products
+// with w.
+func AllocOperand(dev Device, rows, cols int, w Weight) Tensor {
+	return dev.AllocAs(rows, cols, dev.OperandType(w))
+}
+
 // Device executes operations on tensors and weights that it made.
 //
 // Every operation is batch-invariant: the bits of a row's result do not depend on the
@@ -99,26 +105,36 @@ type Extra struct {
 // A device may compute after an operation has returned. It reads lists and other values in
 // host memory before it returns, so that callers may reuse them at once.
 //
+// Operands are F32 unless the device's OperandType has returned another type. An operation panics if
+// it does not take an operand of its type.
+//
 // A device that cannot go on panics with a *Failure, in any operation and in Pending.Get.
 type Device interface {
 	// Name describes the device, for reports.
 	Name() string
 
-	// Alloc returns a tensor with undefined contents.
+	// Alloc returns an F32 tensor with undefined contents.
 	Alloc(rows, cols int) Tensor
+	// AllocAs returns a tensor of a type that OperandType has returned, with undefined contents.
+	AllocAs(rows, cols int, t Type) Tensor
+	// OperandType returns the type in which the device stores the operands of products with w, and what
+	// attention and activations compute from them. Other tensors are F32: the residual stream, its
+	// gradient, statistics, sums of several products, losses, and all that is trained.
+	OperandType(w Weight) Type
 	// Free takes tensors back for reuse and ignores none. A freed tensor, or a view of
 	// it, must not be used again.
 	Free(ts ...Tensor)
-	// Grow returns t, or at first none, with more rows: [rows, cols]. The first `used` rows keep their
-	// values. t must not be used again. A row must not be used before Back has given it memory. Free
+	// Grow returns t, or at first none, with more rows: [rows, cols] of the given type, which does not
+	// change. The first `used` rows keep their values. t must not be used again. A row must not be used before Back has given it memory. Free
 	// takes the result. On a device with memory of its own it takes addresses alone, and nothing moves.
-	Grow(t Tensor, used, rows, cols int) Tensor
+	Grow(t Tensor, used, rows, cols int, typ Type) Tensor
 	// Back gives memory to the first rows of a tensor that Grow returned.
 	Back(t Tensor, rows int)
 	// Upload and Download move values between host and device.
 	Upload(dst Tensor, src []float32)
 	Download(dst []float32, src Tensor)
 	Zero(t Tensor)
+	// Copy sets dst to src, which may be of another type.
 	Copy(dst, src Tensor)
 	// Prepare brings the lists of a pass to the device, all with one copy. They must not
 	// change while the result is in use. Free takes its Memory.

@@ -1,6 +1,6 @@
-// Package tensor defines what the layers of a model compute with: dense float32
-// matrices in a device's memory, packed weights, ragged batches, and the Device
-// interface, which executes operations on them.
+// Package tensor defines what the layers of a model compute with: dense matrices in a
+// device's memory, packed weights, ragged batches, and the Device interface, which executes
+// operations on them.
 //
 // It has no arithmetic. Package tensor/cpu implements Device on the host. Package
 // tensor/conformance tests any implementation against float64.
@@ -17,11 +17,38 @@ import (
 	"barka/internal/dtype"
 )
 
-// Tensor is a dense row-major float32 matrix [Rows, Cols] in the memory of one Device.
+// Type is the type in which a device stores a tensor's values. Operations compute in float32
+// and round what they store.
+type Type uint8
+
+// The types of tensors.
+const (
+	F32  Type = iota
+	BF16      // on a device with memory of its own
+)
+
+// Size returns the bytes of one value.
+func (t Type) Size() int {
+	if t == BF16 {
+		return 2
+	}
+	return 4
+}
+
+// String returns the name of the type.
+func (t Type) String() string {
+	if t == BF16 {
+		return "BF16"
+	}
+	return "F32"
+}
+
+// Tensor is a dense row-major matrix [Rows, Cols] in the memory of one Device.
 // The zero Tensor means "none"; optional operands accept it. Tensors are views: copying
 // one copies no data.
 type Tensor struct {
 	Rows, Cols int
+	Type       Type
 	// Data holds the values if the device's memory is the host's. Only devices and tests
 	// use it, never layers.
 	Data []float32
@@ -37,12 +64,12 @@ func (t Tensor) Slice(lo, hi int) Tensor {
 	if lo < 0 || hi < lo || hi > t.Rows {
 		panic("tensor: Slice: the rows are out of range")
 	}
-	s := Tensor{Rows: hi - lo, Cols: t.Cols}
+	s := Tensor{Rows: hi - lo, Cols: t.Cols, Type: t.Type}
 	if t.Data != nil {
 		s.Data = t.Data[lo*t.Cols : hi*t.Cols : hi*t.Cols]
 	}
 	if t.Handle != 0 {
-		s.Handle = t.Handle + uintptr(4*lo*t.Cols)
+		s.Handle = t.Handle + uintptr(t.Type.Size()*lo*t.Cols)
 	}
 	return s
 }
@@ -52,7 +79,7 @@ func (t Tensor) Heads(n int) Tensor {
 	if n <= 0 || t.Cols%n != 0 {
 		panic("tensor: columns do not divide into heads")
 	}
-	return Tensor{Rows: t.Rows * n, Cols: t.Cols / n, Data: t.Data, Handle: t.Handle}
+	return Tensor{Rows: t.Rows * n, Cols: t.Cols / n, Type: t.Type, Data: t.Data, Handle: t.Handle}
 }
 
 // Row returns the values of row i of a host tensor.
@@ -60,6 +87,9 @@ func (t Tensor) Row(i int) []float32 { return t.Data[i*t.Cols : (i+1)*t.Cols : (
 
 // Len returns the number of values.
 func (t Tensor) Len() int { return t.Rows * t.Cols }
+
+// Bytes returns the memory of the values.
+func (t Tensor) Bytes() int { return t.Type.Size() * t.Len() }
 
 func (t Tensor) String() string { return fmt.Sprintf("[%d,%d]", t.Rows, t.Cols) }
 

@@ -24,11 +24,12 @@ type attentionSaved struct {
 // forward fills y [T,D] from x [T,D]; saved may be nil.
 func (a *attention) forward(p *nn.Pass, y, x tensor.Tensor, cache *nn.KV, saved *attentionSaved) {
 	dev, T, D := p.Dev, x.Rows, x.Cols
-	s := attentionSaved{q: dev.Alloc(T, D), k: dev.Alloc(T, D), v: dev.Alloc(T, D), mixed: dev.Alloc(T, D)}
+	operand := func(cols int) tensor.Tensor { return a.qkv.Operand(dev, T, cols) }
+	s := attentionSaved{q: operand(D), k: operand(D), v: operand(D), mixed: operand(D)}
 	if saved != nil {
 		s.lse = dev.Alloc(T, a.spec.Heads)
 	}
-	qkv := dev.Alloc(T, 3*D) // qkv [T,3·D]
+	qkv := operand(3 * D) // qkv [T,3·D]
 	s.uqkv = a.qkv.Forward(p, qkv, x)
 	dev.SplitHeads(s.q, s.k, s.v, qkv, a.spec.Heads) // q, k, v [T,D]
 	dev.Free(qkv)
@@ -48,8 +49,9 @@ func (a *attention) forward(p *nn.Pass, y, x tensor.Tensor, cache *nn.KV, saved 
 // gradients are computed. x [T,D] is forward's input.
 func (a *attention) backward(p *nn.Pass, dx, dy, x tensor.Tensor, saved *attentionSaved) {
 	dev, T, D := p.Dev, dy.Rows, dy.Cols
-	dmixed, dqkv := dev.Alloc(T, D), dev.Alloc(T, 3*D) // dmixed [T,D], dqkv [T,3·D]
-	dq, dk, dv := dev.Alloc(T, D), dev.Alloc(T, D), dev.Alloc(T, D)
+	operand := func(cols int) tensor.Tensor { return a.qkv.Operand(dev, T, cols) }
+	dmixed, dqkv := operand(D), operand(3*D) // dmixed [T,D], dqkv [T,3·D]
+	dq, dk, dv := operand(D), operand(D), operand(D)
 	defer dev.Free(dmixed, dqkv, dq, dk, dv)
 	a.out.Backward(p, dmixed, dy, saved.mixed, saved.uout, false)
 	dev.AttendBackward(dq, dk, dv, dmixed, saved.mixed, saved.lse, saved.q, saved.k, saved.v, a.spec, p.Batch.Keys)

@@ -18,8 +18,8 @@ type saved struct {
 // ForwardSave implements nn.Block.
 func (l *layer) ForwardSave(p *nn.Pass, x tensor.Tensor) (tensor.Tensor, nn.BlockSaved) {
 	dev := p.Dev
-	alloc := func() tensor.Tensor { return dev.Alloc(x.Rows, x.Cols) }
-	s := &saved{l: l, x: x, attnIn: alloc(), mlpIn: alloc()}
+	operand := func() tensor.Tensor { return l.attn.qkv.Operand(dev, x.Rows, x.Cols) }
+	s := &saved{l: l, x: x, attnIn: operand(), mlpIn: operand()}
 	out := p.Result(x)
 	l.ln1.Forward(dev, s.attnIn, x)
 	if l.parallel {
@@ -34,7 +34,7 @@ func (l *layer) ForwardSave(p *nn.Pass, x tensor.Tensor) (tensor.Tensor, nn.Bloc
 		dev.Free(attn)
 		return out, s
 	}
-	s.mid = alloc()
+	s.mid = dev.Alloc(x.Rows, x.Cols)
 	l.attn.forward(p, s.mid, s.attnIn, nil, &s.attn)
 	dev.Add(s.mid, x)
 	l.ln2.Forward(dev, s.mlpIn, s.mid)

@@ -152,7 +152,8 @@ func (l *layer) Linears() []*nn.Linear {
 // Forward implements nn.Block.
 func (l *layer) Forward(p *nn.Pass, x tensor.Tensor, cache *nn.KV) {
 	dev := p.Dev
-	in, attn, mlp := dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols)
+	in := l.attn.qkv.Operand(dev, x.Rows, x.Cols)
+	attn, mlp := dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols)
 	defer dev.Free(in, attn, mlp)
 	l.ln1.Forward(dev, in, x)
 	l.attn.forward(p, attn, in, cache, nil)

@@ -216,7 +216,9 @@ func (m *Model) Device() tensor.Device { return m.dev }
 func (m *Model) Head() (tensor.Weight, float32) { return m.head, 0 }
 
 // NewCache implements model.Seq2Seq.
-func (m *Model) NewCache() *model.Cache { return model.NewCache(m.dev, len(m.decoder), m.cfg.DModel) }
+func (m *Model) NewCache() *model.Cache {
+	return model.NewCache(m.dev, len(m.decoder), m.cfg.DModel, m.dev.OperandType(m.decoder[0].attn.K.W))
+}
 
 // On implements model.Seq2Seq.
 func (m *Model) On(dev tensor.Device) model.Seq2Seq {
@@ -341,7 +343,7 @@ func (m *Model) growPositions(n int) {
 
 func (l *encoderLayer) forward(p *nn.Pass, x tensor.Tensor) {
 	dev := p.Dev
-	a, b := dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols)
+	a, b := l.attn.Q.Operand(dev, x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols)
 	defer dev.Free(a, b)
 	l.attnNorm.Forward(dev, a, x)
 	l.attn.Forward(p, b, a, nil, nil)
@@ -353,7 +355,7 @@ func (l *encoderLayer) forward(p *nn.Pass, x tensor.Tensor) {
 
 func (l *decoderLayer) forward(p *nn.Pass, x tensor.Tensor, kv, source *nn.KV, keep bool) {
 	dev := p.Dev
-	a, b := dev.Alloc(x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols)
+	a, b := l.attn.Q.Operand(dev, x.Rows, x.Cols), dev.Alloc(x.Rows, x.Cols)
 	defer dev.Free(a, b)
 	l.attnNorm.Forward(dev, a, x)
 	l.attn.Forward(p, b, a, kv, nil)

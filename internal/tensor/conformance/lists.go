@@ -124,7 +124,7 @@ func grow(s *suite) {
 		var t tensor.Tensor
 		want := zeros(0, 70)
 		for _, rows := range []int{3, 200, 9000} {
-			t = s.dev.Grow(t, want.rows, rows, want.cols)
+			t = s.dev.Grow(t, want.rows, rows, want.cols, tensor.F32)
 			if t.Rows != rows || t.Cols != want.cols {
 				s.Fatalf("the tensor has the shape %v, want [%d,%d]", t, rows, want.cols)
 			}

@@ -151,6 +151,21 @@ func (d *Device) Alloc(rows, cols int) tensor.Tensor {
 	return tensor.Tensor{Rows: rows, Cols: cols, Data: data[:n]}
 }
 
+// AllocAs implements tensor.Device.
+func (d *Device) AllocAs(rows, cols int, t tensor.Type) tensor.Tensor {
+	checkType(t)
+	return d.Alloc(rows, cols)
+}
+
+// OperandType implements tensor.Device. Products pack their operands as they need them.
+func (d *Device) OperandType(tensor.Weight) tensor.Type { return tensor.F32 }
+
+func checkType(t tensor.Type) {
+	if t != tensor.F32 {
+		panic("cpu: tensors are F32")
+	}
+}
+
 // ReuseLarger makes freed memory serve smaller tensors of any size, not only those of at
 // least half its size. It is for passes of one model that differ in their tokens alone: after
 // the largest pass nothing new is allocated.
@@ -213,7 +228,8 @@ func aligned(c int) []float32 {
 }
 
 // Grow implements tensor.Device.
-func (d *Device) Grow(t tensor.Tensor, used, rows, cols int) tensor.Tensor {
+func (d *Device) Grow(t tensor.Tensor, used, rows, cols int, typ tensor.Type) tensor.Tensor {
+	checkType(typ)
 	grown := d.Alloc(rows, cols)
 	if used > 0 {
 		d.Copy(grown.Slice(0, used), t.Slice(0, used))

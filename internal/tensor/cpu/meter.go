@@ -85,10 +85,16 @@ func (m *Meter) ComputesNothing() {}
 // Name implements tensor.Device.
 func (m *Meter) Name() string { return "meter" }
 
+// OperandType implements tensor.Device.
+func (m *Meter) OperandType(tensor.Weight) tensor.Type { return tensor.F32 }
+
 // Alloc implements tensor.Device.
-func (m *Meter) Alloc(rows, cols int) tensor.Tensor {
+func (m *Meter) Alloc(rows, cols int) tensor.Tensor { return m.AllocAs(rows, cols, tensor.F32) }
+
+// AllocAs implements tensor.Device.
+func (m *Meter) AllocAs(rows, cols int, t tensor.Type) tensor.Tensor {
 	m.next += handleStep
-	c := class(rows * cols)
+	c := class((rows*cols*t.Size() + 3) / 4)
 	size := fit(m.free, c, false)
 	if size == 0 {
 		size = c
@@ -98,12 +104,12 @@ func (m *Meter) Alloc(rows, cols int) tensor.Tensor {
 	}
 	m.live[m.next] = metered{size, len(m.trace)}
 	m.trace = append(m.trace, event{rows, cols, -1})
-	return tensor.Tensor{Rows: rows, Cols: cols, Handle: m.next}
+	return tensor.Tensor{Rows: rows, Cols: cols, Type: t, Handle: m.next}
 }
 
 // Grow implements tensor.Device.
-func (m *Meter) Grow(t tensor.Tensor, _, rows, cols int) tensor.Tensor {
-	grown := m.Alloc(rows, cols)
+func (m *Meter) Grow(t tensor.Tensor, _, rows, cols int, typ tensor.Type) tensor.Tensor {
+	grown := m.AllocAs(rows, cols, typ)
 	m.Free(t)
 	return grown
 }

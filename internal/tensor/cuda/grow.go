@@ -19,13 +19,13 @@ type growing struct {
 }
 
 // Grow implements tensor.Device.
-func (d *Device) Grow(t tensor.Tensor, used, rows, cols int) tensor.Tensor {
-	if rows < t.Rows || !t.None() && cols != t.Cols || used > t.Rows {
+func (d *Device) Grow(t tensor.Tensor, used, rows, cols int, typ tensor.Type) tensor.Tensor {
+	if rows < t.Rows || !t.None() && (cols != t.Cols || typ != t.Type) || used > t.Rows {
 		panic("cuda: Grow: the shapes do not fit")
 	}
-	grown := tensor.Tensor{Rows: rows, Cols: cols, Handle: t.Handle}
+	grown := tensor.Tensor{Rows: rows, Cols: cols, Type: typ, Handle: t.Handle}
 	d.begin("Grow", grown)
-	if 4*int64(grown.Len()) > d.gpu.Info.Memory {
+	if int64(grown.Bytes()) > d.gpu.Info.Memory {
 		panic(&tensor.Failure{Device: d.Name(), Operation: d.running.String(), OutOfMemory: true,
 			Err: fmt.Errorf("it has more bytes than the GPU has memory, %d", d.gpu.Info.Memory)})
 	}
@@ -59,7 +59,7 @@ func (d *Device) Back(t tensor.Tensor, rows int) {
 	if a == nil || rows > t.Rows {
 		panic("cuda: Back: the tensor was not made by Grow, or has fewer rows")
 	}
-	bytes := 4 * rows * t.Cols
+	bytes := t.Type.Size() * rows * t.Cols
 	if a.Mapped() >= bytes {
 		return
 	}

@@ -179,13 +179,19 @@ func (m *memory) forget() {
 }
 
 // Alloc implements tensor.Device.
-func (d *Device) Alloc(rows, cols int) tensor.Tensor {
+func (d *Device) Alloc(rows, cols int) tensor.Tensor { return d.AllocAs(rows, cols, tensor.F32) }
+
+// OperandType implements tensor.Device.
+func (d *Device) OperandType(tensor.Weight) tensor.Type { return tensor.F32 }
+
+// AllocAs implements tensor.Device.
+func (d *Device) AllocAs(rows, cols int, typ tensor.Type) tensor.Tensor {
 	if rows < 0 || cols < 0 {
 		panic("cuda: Alloc: negative shape")
 	}
-	t := tensor.Tensor{Rows: rows, Cols: cols}
+	t := tensor.Tensor{Rows: rows, Cols: cols, Type: typ}
 	d.begin("Alloc", t)
-	at := d.take(4 * t.Len())
+	at := d.take(t.Bytes())
 	t.Handle = uintptr(at)
 	if d.scope == nil {
 		d.memory.live += int64(d.memory.used[at])

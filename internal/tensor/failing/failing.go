@@ -35,10 +35,16 @@ func (d *Device) Alloc(rows, cols int) tensor.Tensor {
 	return d.Device.Alloc(rows, cols)
 }
 
+// AllocAs implements tensor.Device.
+func (d *Device) AllocAs(rows, cols int, t tensor.Type) tensor.Tensor {
+	d.step("AllocAs")
+	return d.Device.AllocAs(rows, cols, t)
+}
+
 // Grow implements tensor.Device.
-func (d *Device) Grow(t tensor.Tensor, used, rows, cols int) tensor.Tensor {
+func (d *Device) Grow(t tensor.Tensor, used, rows, cols int, typ tensor.Type) tensor.Tensor {
 	d.step("Grow")
-	return d.Device.Grow(t, used, rows, cols)
+	return d.Device.Grow(t, used, rows, cols, typ)
 }
 
 // Back implements tensor.Device.
