@@ -13,6 +13,9 @@ type Attention struct {
 	Sequences                     int
 	Queries, KeyCount             int // of all sequences
 
+	// BF16 is the type of q, k, v, the result and their gradients; else they are float32.
+	BF16 bool
+
 	Heads, KVHeads, Width int
 	Scale, Softcap        float32
 	Window                int
@@ -34,14 +37,21 @@ var headWidths = [...]int{16, 32, 64, 80, 96, 128, 256}
 // WidestHead is the largest width of a head.
 const WidestHead = 256
 
-// kernel returns the name of a kernel for the heads' width.
+// kernel returns the name of a kernel for the type and the heads' width.
 func (a *Attention) kernel(name string) string {
 	for _, w := range headWidths {
 		if a.Width <= w {
-			return fmt.Sprintf("%s_f32_%d", name, w)
+			return fmt.Sprintf("%s_%s_%d", name, a.stored(), w)
 		}
 	}
 	panic(fmt.Sprintf("cuda: heads of %d values, at most %d are supported", a.Width, WidestHead))
+}
+
+func (a *Attention) stored() string {
+	if a.BF16 {
+		return "bf16"
+	}
+	return "f32"
 }
 
 // fewRows is the number of rows of scores of a block for few queries.
@@ -90,19 +100,19 @@ func (a *Attention) Forward(k *Kernels, out, lse, q, key, v Pointer) []Call {
 
 // Backward returns the kernels that set dq, and the rows of dk and dv that sequences list. delta, a
 // value per query and head, is workspace. With least they are those for little shared memory, which
-// are chosen too where the GPU has no others, and which only wide heads need.
+// are chosen too where the GPU has no others, and which only wide heads of float32 need.
 func (a *Attention) Backward(kernels *Kernels, least bool, dq, dk, dv, dout, out, lse, delta, q, k, v Pointer) []Call {
 	rows, suffix := 64, ""
 	if a.Width > 128 {
 		rows = 32
 	}
-	if a.Width > 96 && (least || kernels.Function(a.kernel("attend_dkv")) == nil) {
+	if a.Width > 96 && !a.BF16 && (least || kernels.Function(a.kernel("attend_dkv")) == nil) {
 		rows, suffix = rows/2, "_least"
 	}
 	inputs := append([]Argument{Argument(dout), Argument(lse), Argument(delta), Argument(q), Argument(k), Argument(v)}, a.common()...)
 	const warps = 8 // of a block of attend_delta
 	return []Call{
-		{"attend_delta", (a.Queries*a.Heads + warps - 1) / warps, 1,
+		{"attend_delta_" + a.stored(), (a.Queries*a.Heads + warps - 1) / warps, 1,
 			[]Argument{Argument(delta), Argument(dout), Argument(out), Int(a.Queries * a.Heads), Int(a.Width)}, warps},
 		{a.kernel("attend_dq" + suffix), a.tiles(a.Queries, a.group(), rows), a.KVHeads, append([]Argument{Argument(dq)}, inputs...), rows},
 		{a.kernel("attend_dkv" + suffix), a.tiles(a.KeyCount, 1, rows), a.KVHeads,

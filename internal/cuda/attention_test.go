@@ -17,6 +17,7 @@ import (
 type attention struct {
 	b *bench
 	cuda.Attention
+	stored           dtype.DType // of q, k, v and out
 	layout           tensor.Layout
 	q, k, v          []float32
 	pq, pk, pv       cuda.Pointer
@@ -41,18 +42,20 @@ func floats(l []int32) []float32 {
 	return f
 }
 
-// attention makes random operands: keyRows rows of keys, and the queries of the layout.
-func (b *bench) attention(a tensor.Attention, l tensor.Layout, keyRows int) *attention {
-	m := &attention{b: b, layout: l, qWidth: a.Heads * a.HeadDim, keyWidth: a.KVHeads * a.HeadDim}
+// attention makes random operands of a type: keyRows rows of keys, and the queries of the layout.
+func (b *bench) attention(a tensor.Attention, l tensor.Layout, keyRows int, stored dtype.DType) *attention {
+	m := &attention{b: b, layout: l, stored: stored, qWidth: a.Heads * a.HeadDim, keyWidth: a.KVHeads * a.HeadDim}
 	m.Attention = cuda.Attention{Heads: a.Heads, KVHeads: a.KVHeads, Width: a.HeadDim, Scale: a.Scale, Softcap: a.Softcap,
-		Window: a.Window, Causal: a.Causal}
+		Window: a.Window, Causal: a.Causal, BF16: stored == dtype.BF16}
 	m.lists()
-	m.q = b.normal(m.Queries*m.qWidth, 1, dtype.F32)
-	m.k, m.v = b.normal(keyRows*m.keyWidth, 1, dtype.F32), b.normal(keyRows*m.keyWidth, 1, dtype.F32)
-	m.pq, m.pk, m.pv = b.put(dtype.Bytes(m.q)), b.put(dtype.Bytes(m.k)), b.put(dtype.Bytes(m.v))
-	m.out, m.lse = b.alloc(4*len(m.q)), b.alloc(4*m.Queries*a.Heads)
+	m.q = b.normal(m.Queries*m.qWidth, 1, stored)
+	m.k, m.v = b.normal(keyRows*m.keyWidth, 1, stored), b.normal(keyRows*m.keyWidth, 1, stored)
+	m.pq, m.pk, m.pv = m.put(m.q), m.put(m.k), m.put(m.v)
+	m.out, m.lse = b.alloc(stored.Size()*len(m.q)), b.alloc(4*m.Queries*a.Heads)
 	return m
 }
+
+func (m *attention) put(v []float32) cuda.Pointer { return m.b.put(dtype.Narrow(m.stored, v)) }
 
 // lists brings the layout to the device.
 func (m *attention) lists() {
@@ -76,7 +79,7 @@ func (m *attention) forward(what string) (out, lse []float32) {
 	m.b.t.Helper()
 	for i, c := range m.Forward(m.b.kernels, m.out, m.lse, m.pq, m.pk, m.pv) {
 		m.b.call(c)
-		o, l := m.b.get(m.out, dtype.F32, len(m.q)), m.b.get(m.lse, dtype.F32, m.Queries*m.Heads)
+		o, l := m.b.get(m.out, m.stored, len(m.q)), m.b.get(m.lse, dtype.F32, m.Queries*m.Heads)
 		if i > 0 {
 			same(m.b.t, what+", "+c.Kernel, o, out)
 			same(m.b.t, what+", "+c.Kernel+", lse", l, lse)
@@ -187,13 +190,23 @@ func (b *bench) places(n int) []int32 {
 // All kernels against float64, and against each other to the bit.
 func TestAttend(t *testing.T) {
 	b := newBench(t)
-	for _, c := range attentions(b.places) {
-		m := b.attention(c.a, c.l, c.keyRows)
-		want, wantLSE := m.want()
-		out, lse := m.forward(c.name)
-		near(t, c.name, out, want, 0, 2e-5)
-		nearLSE(t, c.name, lse, wantLSE)
+	for _, stored := range []dtype.DType{dtype.F32, dtype.BF16} {
+		for _, c := range attentions(b.places) {
+			m, what := b.attention(c.a, c.l, c.keyRows, stored), c.name+" "+string(stored)
+			want, wantLSE := m.want()
+			out, lse := m.forward(what)
+			near(t, what, out, want, m.rounding(), 2e-5)
+			nearLSE(t, what, lse, wantLSE)
+		}
 	}
+}
+
+// rounding returns what storing a result may change of it.
+func (m *attention) rounding() float64 {
+	if m.BF16 {
+		return bf16Half
+	}
+	return 0
 }
 
 func nearLSE(t testing.TB, what string, got []float32, want []float64) {
@@ -230,7 +243,7 @@ func TestAttendInvariance(t *testing.T) {
 			tensor.Attention{Heads: 8, KVHeads: 2, HeadDim: 128, Scale: 0.088, Causal: true})
 	}
 	for _, a := range shapes {
-		whole := b.attention(a, tensor.Packed(n), n)
+		whole := b.attention(a, tensor.Packed(n), n, dtype.F32)
 		want, wantLSE := whole.forward("all queries")
 		for i := 0; i < n; i += step {
 			count := min(1+i%4, n-i)
@@ -252,15 +265,21 @@ func TestAttendInvariance(t *testing.T) {
 // The gradients against the formula in float64. Rows of keys that no sequence lists keep their bytes.
 func TestAttendBackward(t *testing.T) {
 	b := newBench(t)
+	for _, stored := range []dtype.DType{dtype.F32, dtype.BF16} {
+		b.attendBackward(stored)
+	}
+}
+
+func (b *bench) attendBackward(stored dtype.DType) {
 	for _, c := range attentions(b.places) {
 		if c.name == "decoding" || c.name == "few queries" || c.name == "cross" {
 			c.l = disjoint(c.l, b.places(c.keyRows))
 		}
-		m := b.attention(c.a, c.l, c.keyRows)
-		m.forward(c.name)
-		m.checkGradients(c.name, false)
-		if m.Width > 96 {
-			m.checkGradients(c.name+", least", true)
+		m, what := b.attention(c.a, c.l, c.keyRows, stored), c.name+" "+string(stored)
+		m.forward(what)
+		m.checkGradients(what, false)
+		if m.Width > 96 && !m.BF16 {
+			m.checkGradients(what+", least", true)
 		}
 	}
 }
@@ -268,16 +287,20 @@ func TestAttendBackward(t *testing.T) {
 func (m *attention) checkGradients(what string, least bool) {
 	b, t := m.b, m.b.t
 	t.Helper()
-	dout := b.normal(len(m.q), 1, dtype.F32)
-	dq, dk, dv := b.alloc(4*len(m.q)), b.put(dtype.Bytes(make([]float32, len(m.k)))), b.put(dtype.Bytes(make([]float32, len(m.v))))
+	dout := b.normal(len(m.q), 1, m.stored)
+	dq, dk, dv := b.alloc(m.stored.Size()*len(m.q)), m.put(make([]float32, len(m.k))), m.put(make([]float32, len(m.v)))
 	delta := b.alloc(4 * m.Queries * m.Heads)
-	for _, call := range m.Backward(b.kernels, least, dq, dk, dv, b.put(dtype.Bytes(dout)), m.out, m.lse, delta, m.pq, m.pk, m.pv) {
+	for _, call := range m.Backward(b.kernels, least, dq, dk, dv, m.put(dout), m.out, m.lse, delta, m.pq, m.pk, m.pv) {
 		b.call(call)
 	}
 	wantQ, wantK, wantV := m.wantGradients(dout)
-	near(t, what+" dq", b.get(dq, dtype.F32, len(m.q)), wantQ, 1e-5, 2e-5)
-	near(t, what+" dk", b.get(dk, dtype.F32, len(m.k)), wantK, 1e-5, 4e-5)
-	near(t, what+" dv", b.get(dv, dtype.F32, len(m.v)), wantV, 1e-5, 4e-5)
+	relative, absolute := 1e-5+m.rounding(), 4e-5
+	if m.BF16 {
+		absolute = 2e-4 // a value of out that is rounded the other way changes the gradients of its row
+	}
+	near(t, what+" dq", b.get(dq, m.stored, len(m.q)), wantQ, relative, absolute/2)
+	near(t, what+" dk", b.get(dk, m.stored, len(m.k)), wantK, relative, absolute)
+	near(t, what+" dv", b.get(dv, m.stored, len(m.v)), wantV, relative, absolute)
 }
 
 // A GPU with 99 KB of shared memory per block, as those of capability 8.6 and 8.9, has kernels for all
@@ -286,11 +309,13 @@ func TestAttendInLittleSharedMemory(t *testing.T) {
 	cudatest.Plant(t, "shared", 99<<10)
 	b := newBench(t)
 	for _, width := range []int{64, 96, 128, 256} {
-		m := b.attention(tensor.Attention{Heads: 1, KVHeads: 1, HeadDim: width, Scale: 0.1, Causal: true}, tensor.Packed(40), 40)
-		if m.forward(""); len(m.Forward(b.kernels, 0, 0, 0, 0, 0)) == 0 {
-			t.Fatalf("no kernel for heads of %d values", width)
+		for _, stored := range []dtype.DType{dtype.F32, dtype.BF16} {
+			m := b.attention(tensor.Attention{Heads: 1, KVHeads: 1, HeadDim: width, Scale: 0.1, Causal: true}, tensor.Packed(40), 40, stored)
+			if m.forward(""); len(m.Forward(b.kernels, 0, 0, 0, 0, 0)) == 0 {
+				t.Fatalf("no kernel for heads of %d values of %s", width, stored)
+			}
+			m.checkGradients(fmt.Sprint("width ", width, " ", stored), false)
 		}
-		m.checkGradients(fmt.Sprint("width ", width), false)
 	}
 }
 
@@ -307,6 +332,11 @@ func disjoint(l tensor.Layout, rows []int32) tensor.Layout {
 func (m *attention) wantGradients(dout []float32) (dq, dk, dv []float64) {
 	dq, dk, dv = make([]float64, len(m.q)), make([]float64, len(m.k)), make([]float64, len(m.v))
 	out, lse := m.want()
+	for i, v := range out {
+		if m.BF16 { // as it is stored
+			out[i] = float64(dtype.RoundBF16(float32(v)))
+		}
+	}
 	for s, keys := range m.layout.Keys {
 		for i := int(m.layout.Starts[s]); i < int(m.layout.Starts[s+1]); i++ {
 			for h := range m.Heads {

@@ -117,7 +117,7 @@ func TestRMSNorm(t *testing.T) {
 			px, pw := b.put(dtype.Bytes(x)), b.put(dtype.Bytes(w))
 			for _, dt := range []dtype.DType{dtype.F32, dtype.BF16} {
 				y := b.alloc(rows * d * dt.Size())
-				name := map[dtype.DType]string{dtype.F32: "rms_norm_f32", dtype.BF16: "rms_norm_bf16"}[dt]
+				name := map[dtype.DType]string{dtype.F32: "rms_norm_f32", dtype.BF16: "rms_norm_bf16_f32"}[dt]
 				b.Compute.Launch(b.kernel(name), rows, 1, cuda.Argument(y), cuda.Argument(px), cuda.Argument(pw),
 					cuda.Int(d), cuda.Float(eps), cuda.Int(plusOne))
 				near(t, fmt.Sprint(name, " of ", d), b.get(y, dt, rows*d), want, tolerance(dt), 1e-7)
@@ -143,7 +143,7 @@ func TestAdd(t *testing.T) {
 				want[i] = float64(y[i] + x[i])
 			}
 			py, px := b.put(dtype.Bytes(y)), b.put(dtype.Narrow(dt, x))
-			name := map[dtype.DType]string{dtype.F32: "add_f32", dtype.BF16: "add_bf16"}[dt]
+			name := map[dtype.DType]string{dtype.F32: "add_f32", dtype.BF16: "add_f32_bf16"}[dt]
 			b.Compute.Launch(b.kernel(name), 3, 1, cuda.Argument(py), cuda.Argument(px), cuda.Size(n))
 			near(t, name, b.get(py, dtype.F32, n), want, 0, 0)
 		}

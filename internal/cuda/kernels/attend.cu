@@ -8,26 +8,27 @@ enum { BLOCK = 64 }; // keys
 
 // Forward is one block of 16·TILES rows of one key/value head. WARPS warps share each 16 rows. With one
 // buffer keys and values are copied by turns, else beside the computation.
-template <int D, int TILES, int WARPS, int BUFFERS> struct Forward {
+template <class E, int D, int TILES, int WARPS, int BUFFERS> struct Forward {
   static constexpr int THREADS = TILES * WARPS * 32, M = TILES * 16;
   static constexpr int N = BLOCK / 8 / WARPS;                     // a warp's tiles of scores
   static constexpr int COLUMNS = (D / 8 + WARPS - 1) / WARPS;     // and of values
-  static constexpr int TILE = BLOCK * STRIDE<D>, SCORES = BLOCK + 4;
+  static constexpr int TILE = BLOCK * STRIDE<E, D>, SCORES = BLOCK + 4;
 
   const Layout &l;
   const Shape &s;
-  float *queries, *keys, *values, *scores;
+  E *queries, *keys, *values;
+  float *scores;
   float top[2], sum[2], out[COLUMNS][4];
 
   METHOD Forward(const Layout &l, const Shape &s, u8 *shared) : l(l), s(s) {
-    queries = (float *)shared;
-    keys = queries + M * STRIDE<D>;
+    queries = (E *)shared;
+    keys = queries + M * STRIDE<E, D>;
     values = BUFFERS == 2 ? keys + TILE : keys;
-    scores = values + TILE + thread_x() / 32 / WARPS * 16 * SCORES;
+    scores = (float *)(values + TILE) + thread_x() / 32 / WARPS * 16 * SCORES;
   }
 
   // load begins to copy a block of the rows of x that the keys from j on have.
-  METHOD void load(float *tile, const float *x, const int *list, int j, int n, bool wide) {
+  METHOD void load(E *tile, const E *x, const int *list, int j, int n, bool wide) {
     copy_rows<BLOCK, D, THREADS>(tile, x, s.width, wide, [&](int r) {
       return j + r < n ? x + (u64)list[j + r] * s.key_stride + block_y() * s.width : nullptr;
     });
@@ -38,7 +39,7 @@ template <int D, int TILES, int WARPS, int BUFFERS> struct Forward {
   METHOD void score() {
     int warp = thread_x() / 32, first = warp % WARPS * N;
     float d[N][4];
-    dots<D, N>(d, queries + warp / WARPS * 16 * STRIDE<D>, keys + first * 8 * STRIDE<D>);
+    dots<D, N>(d, queries + warp / WARPS * 16 * STRIDE<E, D>, keys + first * 8 * STRIDE<E, D>);
     UNROLL
     for (int i = 0; i < N; i++) {
       UNROLL
@@ -93,25 +94,25 @@ template <int D, int TILES, int WARPS, int BUFFERS> struct Forward {
     for (int k = 0; k < BLOCK; k += 8) {
       float p[4];
       load_result(p, scores + k, SCORES);
-      Left a = left_of(p);
+      auto a = left_of(p);
       UNROLL
       for (int i = 0; i < COLUMNS; i++)
         if (first + i < D / 8)
-          multiply(d[i], a, right_across(values + k * STRIDE<D> + (first + i) * 8, STRIDE<D>));
+          multiply(d[i], a, right_across(values + k * STRIDE<E, D> + (first + i) * 8, STRIDE<E, D>));
     }
     UNROLL
     for (int i = 0; i < COLUMNS * 4; i++)
       out[i / 4][i % 4] = fma_(out[i / 4][i % 4], factor[i % 4 / 2], d[i / 4][i % 4]);
   }
 
-  METHOD void run(float *o, float *lse, const float *q, const float *k, const float *v) {
+  METHOD void run(E *o, float *lse, const E *q, const E *k, const E *v) {
     Part rows = part<M>(grid_x() - 1 - block_x(), l.starts, l.sequences, s.group); // later rows see more keys
     if (rows.first >= rows.end)
       return;
     int start = l.starts[rows.sequence], past = l.past[rows.sequence];
     const int *list = l.keys + l.key_starts[rows.sequence];
     int n = l.key_starts[rows.sequence + 1] - l.key_starts[rows.sequence], warp_rows = rows.first + thread_x() / 32 / WARPS * 16;
-    const float *heads = q + (u64)start * s.query_stride + block_y() * s.group * s.width;
+    const E *heads = q + (u64)start * s.query_stride + block_y() * s.group * s.width;
     copy_rows<M, D, THREADS>(queries, q, s.width, wide_rows(q, s.width, s.query_stride), [&](int r) {
       r += rows.first;
       return r < rows.end ? heads + (u64)(r / s.group) * s.query_stride + r % s.group * s.width : nullptr;
@@ -178,7 +179,7 @@ template <int D, int TILES, int WARPS, int BUFFERS> struct Forward {
       finish(o, lse, start, warp_rows, rows.end);
   }
 
-  METHOD void finish(float *o, float *lse, int start, int warp_rows, int end) {
+  METHOD void finish(E *o, float *lse, int start, int warp_rows, int end) {
     int first = thread_x() / 32 % WARPS * COLUMNS, heads = s.query_stride / s.width;
     UNROLL
     for (int h = 0; h < 2; h++) {
@@ -190,12 +191,12 @@ template <int D, int TILES, int WARPS, int BUFFERS> struct Forward {
       u64 query = start + r / s.group;
       int head = block_y() * s.group + r % s.group;
       float inverse = total > 0 ? div_(1.0f, total) : 0;
-      float *to = o + query * s.query_stride + head * s.width;
+      E *to = o + query * s.query_stride + head * s.width;
       UNROLL
       for (int i = 0; i < COLUMNS * 2; i++) {
         int column = (first + i / 2) * 8 + thread_x() % 4 * 2 + i % 2;
         if (column < s.width)
-          to[column] = out[i / 2][2 * h + i % 2] * inverse;
+          store(to + column, out[i / 2][2 * h + i % 2] * inverse);
       }
       if (lse && first == 0 && thread_x() % 4 == 0)
         lse[query * heads + head] = fma_(log2_(total), LN2, top[h]);
@@ -203,31 +204,45 @@ template <int D, int TILES, int WARPS, int BUFFERS> struct Forward {
   }
 };
 
-#define ATTEND_ARGUMENTS \
-  (float *out, float *lse, const float *q, const float *k, const float *v, LAYOUT_ARGUMENTS, SHAPE_ARGUMENTS)
+#define ATTEND_ARGUMENTS(E) (E * out, float *lse, const E *q, const E *k, const E *v, LAYOUT_ARGUMENTS, SHAPE_ARGUMENTS)
 
 // Grid: (⌊rows·group/M⌋ + sequences, key/value heads). lse may be null.
-#define ATTEND_KERNEL(name, blocks, ...)                                                                     \
-  KERNEL(name, (Forward<__VA_ARGS__>::THREADS), blocks) ATTEND_ARGUMENTS {                                   \
+#define ATTEND_KERNEL(name, blocks, E, ...)                                                                  \
+  KERNEL(name, (Forward<E, __VA_ARGS__>::THREADS), blocks) ATTEND_ARGUMENTS(E) {                             \
     SHARED(shared);                                                                                          \
     Layout l = LAYOUT;                                                                                       \
     Shape s = SHAPE;                                                                                         \
-    Forward<__VA_ARGS__>(l, s, shared).run(out, lse, q, k, v);                                               \
+    Forward<E, __VA_ARGS__>(l, s, shared).run(out, lse, q, k, v);                                            \
   }                                                                                                          \
   ENTRY(name)
 
-ATTEND_KERNEL(attend_f32_16, 2, 16, 4, 1, 2)
-ATTEND_KERNEL(attend_f32_32, 2, 32, 4, 1, 2)
-ATTEND_KERNEL(attend_f32_64, 2, 64, 4, 1, 2)
-ATTEND_KERNEL(attend_f32_80, 2, 80, 4, 1, 2)
-ATTEND_KERNEL(attend_f32_96, 2, 96, 4, 1, 2)
-ATTEND_KERNEL(attend_f32_128, 1, 128, 4, 1, 2)
-ATTEND_KERNEL(attend_f32_256, 1, 256, 4, 2, 1)
-ATTEND_KERNEL(attend_few_f32_16, 2, 16, 1, 8, 2)
-ATTEND_KERNEL(attend_few_f32_32, 2, 32, 1, 8, 2)
-ATTEND_KERNEL(attend_few_f32_64, 2, 64, 1, 8, 2)
-ATTEND_KERNEL(attend_few_f32_80, 2, 80, 1, 8, 2)
-ATTEND_KERNEL(attend_few_f32_96, 2, 96, 1, 8, 2)
-ATTEND_KERNEL(attend_few_f32_128, 2, 128, 1, 8, 2)
-ATTEND_KERNEL(attend_few_f32_256, 1, 256, 1, 8, 2)
-ATTEND_KERNEL(attend_least_f32_256, 1, 256, 1, 8, 1) // for 99 KB of shared memory
+ATTEND_KERNEL(attend_f32_16, 2, float, 16, 4, 1, 2)
+ATTEND_KERNEL(attend_f32_32, 2, float, 32, 4, 1, 2)
+ATTEND_KERNEL(attend_f32_64, 2, float, 64, 4, 1, 2)
+ATTEND_KERNEL(attend_f32_80, 2, float, 80, 4, 1, 2)
+ATTEND_KERNEL(attend_f32_96, 2, float, 96, 4, 1, 2)
+ATTEND_KERNEL(attend_f32_128, 1, float, 128, 4, 1, 2)
+ATTEND_KERNEL(attend_f32_256, 1, float, 256, 4, 2, 1)
+ATTEND_KERNEL(attend_few_f32_16, 2, float, 16, 1, 8, 2)
+ATTEND_KERNEL(attend_few_f32_32, 2, float, 32, 1, 8, 2)
+ATTEND_KERNEL(attend_few_f32_64, 2, float, 64, 1, 8, 2)
+ATTEND_KERNEL(attend_few_f32_80, 2, float, 80, 1, 8, 2)
+ATTEND_KERNEL(attend_few_f32_96, 2, float, 96, 1, 8, 2)
+ATTEND_KERNEL(attend_few_f32_128, 2, float, 128, 1, 8, 2)
+ATTEND_KERNEL(attend_few_f32_256, 1, float, 256, 1, 8, 2)
+ATTEND_KERNEL(attend_least_f32_256, 1, float, 256, 1, 8, 1) // for 99 KB of shared memory
+
+ATTEND_KERNEL(attend_bf16_16, 2, bf16, 16, 4, 1, 2)
+ATTEND_KERNEL(attend_bf16_32, 2, bf16, 32, 4, 1, 2)
+ATTEND_KERNEL(attend_bf16_64, 2, bf16, 64, 4, 1, 2)
+ATTEND_KERNEL(attend_bf16_80, 2, bf16, 80, 4, 1, 2)
+ATTEND_KERNEL(attend_bf16_96, 2, bf16, 96, 4, 1, 2)
+ATTEND_KERNEL(attend_bf16_128, 2, bf16, 128, 4, 1, 2)
+ATTEND_KERNEL(attend_bf16_256, 1, bf16, 256, 4, 2, 2)
+ATTEND_KERNEL(attend_few_bf16_16, 2, bf16, 16, 1, 8, 2)
+ATTEND_KERNEL(attend_few_bf16_32, 2, bf16, 32, 1, 8, 2)
+ATTEND_KERNEL(attend_few_bf16_64, 2, bf16, 64, 1, 8, 2)
+ATTEND_KERNEL(attend_few_bf16_80, 2, bf16, 80, 1, 8, 2)
+ATTEND_KERNEL(attend_few_bf16_96, 2, bf16, 96, 1, 8, 2)
+ATTEND_KERNEL(attend_few_bf16_128, 2, bf16, 128, 1, 8, 2)
+ATTEND_KERNEL(attend_few_bf16_256, 2, bf16, 256, 1, 8, 2)

@@ -6,6 +6,8 @@
 // Sums run over the head's width or over the keys in ascending order, in parts of a fixed size that
 // start at absolute places, and a key that a row does not see adds exactly zero. A row's bits are
 // therefore the same in every tile, for every number of rows, and in every kernel of attend.cu.
+//
+// E is the type of q, k, v, the result and their gradients. Scores and sums are float32.
 #pragma once
 #include "kernel.h"
 
@@ -58,66 +60,77 @@ DEVICE Range visible(Shape s, int position, int n) {
   return {min_(lo, hi), hi};
 }
 
-// A tile holds rows of D values. The 4 values between rows keep the lanes of a fragment in different
+// CHUNK is how many values have 16 bytes.
+template <class E> constexpr int CHUNK = 16 / sizeof(E);
+
+// A tile holds rows of D values. The 16 bytes between rows keep the lanes of a fragment in different
 // banks, along rows and across them.
-template <int D> constexpr int STRIDE = D + 4;
+template <class E, int D> constexpr int STRIDE = D + CHUNK<E>;
 
 // copy_rows begins to copy ROWS rows of `width` values into a tile; at(r) is the address of row r, or
 // null for a row of zeros. Values from width to D become zero. Without `wide` no 16 bytes can be
 // copied at once.
-template <int ROWS, int D, int THREADS, class At>
-DEVICE void copy_rows(float *tile, const float *x, int width, bool wide, At at) {
-  for (int id = thread_x(); id < ROWS * (D / 4); id += THREADS) {
-    int r = id / (D / 4), c = id % (D / 4) * 4;
-    const float *from = at(r);
-    float *to = tile + r * STRIDE<D> + c;
+template <int ROWS, int D, int THREADS, class E, class At>
+DEVICE void copy_rows(E *tile, const E *x, int width, bool wide, At at) {
+  for (int id = thread_x(); id < ROWS * (D / CHUNK<E>); id += THREADS) {
+    int r = id / (D / CHUNK<E>), c = id % (D / CHUNK<E>)*CHUNK<E>;
+    const E *from = at(r);
+    E *to = tile + r * STRIDE<E, D> + c;
     if (wide) {
       bool valid = from && c < width;
       cp_async16(to, valid ? from + c : x, valid);
     } else {
       UNROLL
-      for (int i = 0; i < 4; i++)
-        to[i] = from && c + i < width ? from[c + i] : 0;
+      for (int i = 0; i < CHUNK<E>; i++)
+        to[i] = from && c + i < width ? from[c + i] : E{};
     }
   }
 }
-DEVICE bool wide_rows(const void *x, int width, int stride) { return aligned16(x) && width % 4 == 0 && stride % 4 == 0; }
+template <class E> DEVICE bool wide_rows(const E *x, int width, int stride) {
+  return aligned16(x) && width % CHUNK<E> == 0 && stride % CHUNK<E> == 0;
+}
 
 // Fragments of mma_tf32, each value as a sum of two. A product of two such sums leaves out lo·lo, which
-// is 2^-22 of it.
-struct Left {
+// is 2^-22 of it. The lo of a bfloat16 is zero, and left out.
+template <class E> struct Left {
   u32 hi[4], lo[4];
 };
-struct Right {
+template <class E> struct Right {
   u32 hi[2], lo[2];
 };
-DEVICE void multiply(float (&d)[4], const Left &a, const Right &b) {
-  mma_tf32(d, a.lo, b.hi[0], b.hi[1]);
-  mma_tf32(d, a.hi, b.lo[0], b.lo[1]);
+template <class E> constexpr bool EXACT = sizeof(E) == 2;
+DEVICE void split(float x, u32 &hi, u32 &lo) { split_tf32(x, hi, lo); }
+DEVICE void split(bf16 x, u32 &hi, u32 &) { hi = (u32)x.bits << 16; }
+
+template <class A, class B> DEVICE void multiply(float (&d)[4], const Left<A> &a, const Right<B> &b) {
+  if constexpr (!EXACT<A>)
+    mma_tf32(d, a.lo, b.hi[0], b.hi[1]);
+  if constexpr (!EXACT<B>)
+    mma_tf32(d, a.hi, b.lo[0], b.lo[1]);
   mma_tf32(d, a.hi, b.hi[0], b.hi[1]);
 }
 
 // left and right read the 16 or 8 rows at p, whose k lie side by side.
-DEVICE Left left(const float *p, int stride) {
+template <class E> DEVICE Left<E> left(const E *p, int stride) {
   p += thread_x() % 32 / 4 * stride + thread_x() % 4;
-  Left a;
-  split_tf32(p[0], a.hi[0], a.lo[0]);
-  split_tf32(p[8 * stride], a.hi[1], a.lo[1]);
-  split_tf32(p[4], a.hi[2], a.lo[2]);
-  split_tf32(p[8 * stride + 4], a.hi[3], a.lo[3]);
+  Left<E> a;
+  split(p[0], a.hi[0], a.lo[0]);
+  split(p[8 * stride], a.hi[1], a.lo[1]);
+  split(p[4], a.hi[2], a.lo[2]);
+  split(p[8 * stride + 4], a.hi[3], a.lo[3]);
   return a;
 }
-DEVICE Right right(const float *p, int stride) {
+template <class E> DEVICE Right<E> right(const E *p, int stride) {
   p += thread_x() % 32 / 4 * stride + thread_x() % 4;
-  Right b;
-  split_tf32(p[0], b.hi[0], b.lo[0]);
-  split_tf32(p[4], b.hi[1], b.lo[1]);
+  Right<E> b;
+  split(p[0], b.hi[0], b.lo[0]);
+  split(p[4], b.hi[1], b.lo[1]);
   return b;
 }
 // Where k is the column of an earlier result, its eight values are taken in the order 0, 2, 4, 6, 1,
 // 3, 5, 7: then a lane's values of the result are those of the fragment.
-DEVICE Left left_of(const float (&d)[4]) {
-  Left a;
+DEVICE Left<float> left_of(const float (&d)[4]) {
+  Left<float> a;
   split_tf32(d[0], a.hi[0], a.lo[0]);
   split_tf32(d[2], a.hi[1], a.lo[1]);
   split_tf32(d[1], a.hi[2], a.lo[2]);
@@ -125,11 +138,11 @@ DEVICE Left left_of(const float (&d)[4]) {
   return a;
 }
 // right_across reads the 8 columns at p of the rows that are k, in this order.
-DEVICE Right right_across(const float *p, int stride) {
+template <class E> DEVICE Right<E> right_across(const E *p, int stride) {
   p += thread_x() % 4 * 2 * stride + thread_x() % 32 / 4;
-  Right b;
-  split_tf32(p[0], b.hi[0], b.lo[0]);
-  split_tf32(p[stride], b.hi[1], b.lo[1]);
+  Right<E> b;
+  split(p[0], b.hi[0], b.lo[0]);
+  split(p[stride], b.hi[1], b.lo[1]);
   return b;
 }
 // load_result and store_result move a lane's values of the 16×8 result at p.
@@ -147,7 +160,7 @@ DEVICE void store_result(float *p, int stride, const float (&d)[4]) {
 template <int D> constexpr int CHAIN = D % 64 == 0 ? 64 : D % 48 == 0 ? 48 : D;
 
 // dots sets d, N tiles of 16×8, to the products of 16 rows at a and 8·N rows at b.
-template <int D, int N> DEVICE void dots(float (&d)[N][4], const float *a, const float *b) {
+template <int D, int N, class E> DEVICE void dots(float (&d)[N][4], const E *a, const E *b) {
   UNROLL
   for (int i = 0; i < N * 4; i++)
     d[i / 4][i % 4] = 0;
@@ -156,10 +169,10 @@ template <int D, int N> DEVICE void dots(float (&d)[N][4], const float *a, const
     float sum[N][4] = {};
     ROLL
     for (int step = 0; step < CHAIN<D>; step += 8) {
-      Left l = left(a + k + step, STRIDE<D>);
+      auto l = left(a + k + step, STRIDE<E, D>);
       UNROLL
       for (int i = 0; i < N; i++)
-        multiply(sum[i], l, right(b + i * 8 * STRIDE<D> + k + step, STRIDE<D>));
+        multiply(sum[i], l, right(b + i * 8 * STRIDE<E, D> + k + step, STRIDE<E, D>));
     }
     UNROLL
     for (int i = 0; i < N * 4; i++)

@@ -6,26 +6,33 @@
 
 // attend_delta: delta [rows] = Σ dout·out over the values of a row, one head of one query. One warp per
 // row, eight per block.
-KERNEL(attend_delta, 256, 4)(float *delta, const float *dout, const float *out, int rows, int width) {
+template <class E> DEVICE void attend_delta(float *delta, const E *dout, const E *out, int rows, int width) {
   int row = block_x() * 8 + thread_x() / 32;
   float sum = 0;
   for (int i = thread_x() % 32; i < width && row < rows; i += 32)
-    sum = fma_(dout[(u64)row * width + i], out[(u64)row * width + i], sum);
+    sum = fma_(to_float(dout[(u64)row * width + i]), to_float(out[(u64)row * width + i]), sum);
   UNROLL
   for (int mask = 16; mask > 0; mask /= 2)
     sum += shfl_xor(sum, mask);
   if (row < rows && thread_x() % 32 == 0)
     delta[row] = sum;
 }
-ENTRY(attend_delta)
+#define ATTEND_DELTA(NAME, E)                                                                                \
+  KERNEL(NAME, 256, 4)(float *delta, const E *dout, const E *out, int rows, int width) {                     \
+    attend_delta(delta, dout, out, rows, width);                                                             \
+  }                                                                                                          \
+  ENTRY(NAME)
+ATTEND_DELTA(attend_delta_f32, float)
+ATTEND_DELTA(attend_delta_bf16, bf16)
 
-struct Operands {
-  const float *q, *k, *v, *dout, *lse, *delta;
+template <class E> struct Operands {
+  const E *q, *k, *v, *dout;
+  const float *lse, *delta;
 };
 
 // Backward is one block. It owns 16·TILES rows of scores, or keys, of one key/value head, and goes
 // through the keys, or rows, that they meet, OTHERS at a time. WARPS warps share each 16 rows.
-template <int D, int TILES, int WARPS, int OTHERS, bool OWNS_KEYS> struct Backward {
+template <class E, int D, int TILES, int WARPS, int OTHERS, bool OWNS_KEYS> struct Backward {
   static constexpr int THREADS = TILES * WARPS * 32, M = TILES * 16;
   static constexpr int N = OTHERS / 8 / WARPS;                // a warp's tiles of scores
   static constexpr int COLUMNS = (D / 8 + WARPS - 1) / WARPS; // and of gradients
@@ -33,18 +40,18 @@ template <int D, int TILES, int WARPS, int OTHERS, bool OWNS_KEYS> struct Backwa
 
   const Layout &l;
   const Shape &s;
-  const Operands &o;
-  float *own, *own2, *others, *others2;      // q or k; dout or v; and the other two
+  const Operands<E> &o;
+  E *own, *own2, *others, *others2;          // q or k; dout or v; and the other two
   float *ds, *p;                             // [M, OTHERS]; p for keys alone
   float *row_lse, *row_delta;                // [ROWS]
   float sum[COLUMNS][4], sum2[OWNS_KEYS ? COLUMNS : 1][4]; // dq; or dk and dv
 
-  METHOD Backward(const Layout &l, const Shape &s, const Operands &o, u8 *shared) : l(l), s(s), o(o) {
-    own = (float *)shared;
-    own2 = own + M * STRIDE<D>;
-    others = own2 + M * STRIDE<D>;
-    others2 = others + OTHERS * STRIDE<D>;
-    ds = others2 + OTHERS * STRIDE<D>;
+  METHOD Backward(const Layout &l, const Shape &s, const Operands<E> &o, u8 *shared) : l(l), s(s), o(o) {
+    own = (E *)shared;
+    own2 = own + M * STRIDE<E, D>;
+    others = own2 + M * STRIDE<E, D>;
+    others2 = others + OTHERS * STRIDE<E, D>;
+    ds = (float *)(others2 + OTHERS * STRIDE<E, D>);
     p = ds + M * SCORES;
     row_lse = OWNS_KEYS ? p + M * SCORES : p;
     row_delta = row_lse + ROWS;
@@ -56,7 +63,7 @@ template <int D, int TILES, int WARPS, int OTHERS, bool OWNS_KEYS> struct Backwa
   const int *list;
 
   // load_rows begins to copy R rows of scores from `first` on: their queries and the gradients of out.
-  template <int R> METHOD void load_rows(float *q, float *dout, int first) {
+  template <int R> METHOD void load_rows(E *q, E *dout, int first) {
     u64 at = (u64)start * s.query_stride + block_y() * s.group * s.width;
     int end = queries * s.group;
     auto offset = [&](int r) { return at + (u64)(r / s.group) * s.query_stride + r % s.group * s.width; };
@@ -71,7 +78,7 @@ template <int D, int TILES, int WARPS, int OTHERS, bool OWNS_KEYS> struct Backwa
       row_delta[r] = o.delta[to];
     }
   }
-  template <int R> METHOD void load_keys(float *k, float *v, int first) {
+  template <int R> METHOD void load_keys(E *k, E *v, int first) {
     auto offset = [&](int r) { return (u64)list[r] * s.key_stride + block_y() * s.width; };
     copy_rows<R, D, THREADS>(k, o.k, s.width, wide_rows(o.k, s.width, s.key_stride),
                              [&](int r) { return first + r < n ? o.k + offset(first + r) : nullptr; });
@@ -83,8 +90,8 @@ template <int D, int TILES, int WARPS, int OTHERS, bool OWNS_KEYS> struct Backwa
   METHOD void gradients(int first) {
     int warp = thread_x() / 32, tile = warp / WARPS * 16, column = warp % WARPS * N * 8;
     float x[N][4], y[N][4];
-    dots<D, N>(x, own + tile * STRIDE<D>, others + column * STRIDE<D>);
-    dots<D, N>(y, own2 + tile * STRIDE<D>, others2 + column * STRIDE<D>);
+    dots<D, N>(x, own + tile * STRIDE<E, D>, others + column * STRIDE<E, D>);
+    dots<D, N>(y, own2 + tile * STRIDE<E, D>, others2 + column * STRIDE<E, D>);
     UNROLL
     for (int i = 0; i < N; i++) {
       float *to = ds + tile * SCORES + column + i * 8;
@@ -113,18 +120,18 @@ template <int D, int TILES, int WARPS, int OTHERS, bool OWNS_KEYS> struct Backwa
   }
 
   // add adds a [16 rows, OTHERS] times b [OTHERS, D] to this warp's columns.
-  METHOD void add(float (&total)[COLUMNS][4], const float *a, const float *b) {
+  METHOD void add(float (&total)[COLUMNS][4], const float *a, const E *b) {
     int first = thread_x() / 32 % WARPS * COLUMNS;
     float d[COLUMNS][4] = {};
     ROLL
     for (int k = 0; k < OTHERS; k += 8) {
       float v[4];
       load_result(v, a + k, SCORES);
-      Left l = left_of(v);
+      auto l = left_of(v);
       UNROLL
       for (int i = 0; i < COLUMNS; i++)
         if (first + i < D / 8)
-          multiply(d[i], l, right_across(b + k * STRIDE<D> + (first + i) * 8, STRIDE<D>));
+          multiply(d[i], l, right_across(b + k * STRIDE<E, D> + (first + i) * 8, STRIDE<E, D>));
     }
     UNROLL
     for (int i = 0; i < COLUMNS * 4; i++)
@@ -144,7 +151,7 @@ template <int D, int TILES, int WARPS, int OTHERS, bool OWNS_KEYS> struct Backwa
     }
   }
 
-  METHOD void run(float *out, float *out2) {
+  METHOD void run(E *out, E *out2) {
     mine = OWNS_KEYS ? part<M>(grid_x() - 1 - block_x(), l.key_starts, l.sequences, 1)
                      : part<M>(grid_x() - 1 - block_x(), l.starts, l.sequences, s.group);
     if (mine.first >= mine.end)
@@ -188,55 +195,63 @@ template <int D, int TILES, int WARPS, int OTHERS, bool OWNS_KEYS> struct Backwa
       store_columns(out, sum, s.scale);
   }
 
-  METHOD void store_columns(float *to, const float (&v)[COLUMNS][4], float scale) {
+  METHOD void store_columns(E *to, const float (&v)[COLUMNS][4], float scale) {
     int first = thread_x() / 32 % WARPS * COLUMNS;
     UNROLL
     for (int h = 0; h < 2; h++) {
       int r = mine.first + (int)(thread_x() / 32 / WARPS * 16 + h * 8 + thread_x() % 32 / 4);
       if (r >= mine.end)
         continue;
-      float *row = OWNS_KEYS ? to + (u64)list[r] * s.key_stride + block_y() * s.width
-                             : to + (u64)(start + r / s.group) * s.query_stride + (block_y() * s.group + r % s.group) * s.width;
+      E *row = OWNS_KEYS ? to + (u64)list[r] * s.key_stride + block_y() * s.width
+                         : to + (u64)(start + r / s.group) * s.query_stride + (block_y() * s.group + r % s.group) * s.width;
       UNROLL
       for (int i = 0; i < COLUMNS * 2; i++) {
         int column = (first + i / 2) * 8 + thread_x() % 4 * 2 + i % 2;
         if (column < s.width)
-          row[column] = v[i / 2][2 * h + i % 2] * scale;
+          store(row + column, v[i / 2][2 * h + i % 2] * scale);
       }
     }
   }
 };
 
 // Grids: (⌊rows·group/M⌋ + sequences, key/value heads) for dq, (⌊keys/M⌋ + sequences, …) for dk and dv.
-#define BACKWARD_KERNELS(dq_name, dkv_name, D, TILES, WARPS, OTHERS)                                         \
-  KERNEL(dq_name, TILES * WARPS * 32, 1)                                                                     \
-  (float *dq, const float *dout, const float *lse, const float *delta, const float *q, const float *k,       \
-   const float *v, LAYOUT_ARGUMENTS, SHAPE_ARGUMENTS) {                                                      \
+#define BACKWARD_KERNELS(NAME, E, D, TILES, WARPS, OTHERS)                                                   \
+  KERNEL(attend_dq_##NAME, TILES * WARPS * 32, 1)                                                            \
+  (E * dq, const E *dout, const float *lse, const float *delta, const E *q, const E *k, const E *v,          \
+   LAYOUT_ARGUMENTS, SHAPE_ARGUMENTS) {                                                                      \
     SHARED(shared);                                                                                          \
     Layout l = LAYOUT;                                                                                       \
     Shape s = SHAPE;                                                                                         \
-    Operands o{q, k, v, dout, lse, delta};                                                                   \
-    Backward<D, TILES, WARPS, OTHERS, false>(l, s, o, shared).run(dq, nullptr);                              \
+    Operands<E> o{q, k, v, dout, lse, delta};                                                                \
+    Backward<E, D, TILES, WARPS, OTHERS, false>(l, s, o, shared).run(dq, nullptr);                           \
   }                                                                                                          \
-  ENTRY(dq_name)                                                                                             \
-  KERNEL(dkv_name, TILES * WARPS * 32, 1)                                                                    \
-  (float *dk, float *dv, const float *dout, const float *lse, const float *delta, const float *q,            \
-   const float *k, const float *v, LAYOUT_ARGUMENTS, SHAPE_ARGUMENTS) {                                      \
+  ENTRY(attend_dq_##NAME)                                                                                    \
+  KERNEL(attend_dkv_##NAME, TILES * WARPS * 32, 1)                                                           \
+  (E * dk, E * dv, const E *dout, const float *lse, const float *delta, const E *q, const E *k, const E *v,  \
+   LAYOUT_ARGUMENTS, SHAPE_ARGUMENTS) {                                                                      \
     SHARED(shared);                                                                                          \
     Layout l = LAYOUT;                                                                                       \
     Shape s = SHAPE;                                                                                         \
-    Operands o{q, k, v, dout, lse, delta};                                                                   \
-    Backward<D, TILES, WARPS, OTHERS, true>(l, s, o, shared).run(dk, dv);                                    \
+    Operands<E> o{q, k, v, dout, lse, delta};                                                                \
+    Backward<E, D, TILES, WARPS, OTHERS, true>(l, s, o, shared).run(dk, dv);                                 \
   }                                                                                                          \
-  ENTRY(dkv_name)
+  ENTRY(attend_dkv_##NAME)
 
-BACKWARD_KERNELS(attend_dq_f32_16, attend_dkv_f32_16, 16, 4, 2, 32)
-BACKWARD_KERNELS(attend_dq_f32_32, attend_dkv_f32_32, 32, 4, 2, 32)
-BACKWARD_KERNELS(attend_dq_f32_64, attend_dkv_f32_64, 64, 4, 2, 32)
-BACKWARD_KERNELS(attend_dq_f32_80, attend_dkv_f32_80, 80, 4, 2, 32)
-BACKWARD_KERNELS(attend_dq_f32_96, attend_dkv_f32_96, 96, 4, 2, 32)
-BACKWARD_KERNELS(attend_dq_f32_128, attend_dkv_f32_128, 128, 4, 2, 32)
-BACKWARD_KERNELS(attend_dq_f32_256, attend_dkv_f32_256, 256, 2, 4, 32)
+BACKWARD_KERNELS(f32_16, float, 16, 4, 2, 32)
+BACKWARD_KERNELS(f32_32, float, 32, 4, 2, 32)
+BACKWARD_KERNELS(f32_64, float, 64, 4, 2, 32)
+BACKWARD_KERNELS(f32_80, float, 80, 4, 2, 32)
+BACKWARD_KERNELS(f32_96, float, 96, 4, 2, 32)
+BACKWARD_KERNELS(f32_128, float, 128, 4, 2, 32)
+BACKWARD_KERNELS(f32_256, float, 256, 2, 4, 32)
 // For 99 KB of shared memory.
-BACKWARD_KERNELS(attend_dq_least_f32_128, attend_dkv_least_f32_128, 128, 2, 4, 32)
-BACKWARD_KERNELS(attend_dq_least_f32_256, attend_dkv_least_f32_256, 256, 1, 2, 16)
+BACKWARD_KERNELS(least_f32_128, float, 128, 2, 4, 32)
+BACKWARD_KERNELS(least_f32_256, float, 256, 1, 2, 16)
+
+BACKWARD_KERNELS(bf16_16, bf16, 16, 4, 2, 32)
+BACKWARD_KERNELS(bf16_32, bf16, 32, 4, 2, 32)
+BACKWARD_KERNELS(bf16_64, bf16, 64, 4, 2, 32)
+BACKWARD_KERNELS(bf16_80, bf16, 80, 4, 2, 32)
+BACKWARD_KERNELS(bf16_96, bf16, 96, 4, 2, 32)
+BACKWARD_KERNELS(bf16_128, bf16, 128, 4, 2, 32)
+BACKWARD_KERNELS(bf16_256, bf16, 256, 2, 4, 32)

@@ -56,36 +56,40 @@ def stage_bytes(family, outputs, tokens):
     return tile(outputs, family != "f32_tn") + tile(tokens, family == "f32_grad")
 
 
-def attend_shared(kind, width):
+SIZES = {"f32": 4, "bf16": 2}
+
+
+def attend_shared(kind, stored, width):
     """Rows of queries, one or two buffers of 64 rows, and scores (attend.cu)."""
     rows = 16 if kind else 64
-    buffers = 1 if kind == "_least" or not kind and width == 256 else 2
-    return ((rows + 64 * buffers) * (width + 4) + rows * 68) * 4
+    buffers = 1 if kind == "_least" or not kind and width == 256 and stored == "f32" else 2
+    return (rows + 64 * buffers) * (width * SIZES[stored] + 16) + rows * 68 * 4
 
 
-def backward_shared(keys, least, width):
+def backward_shared(keys, least, stored, width):
     """Rows of a block and the others that they meet, two tiles of each; scores; lse and delta of rows."""
     own, others = {128: (32, 32), 256: (16, 16)}[width] if least else (32 if width == 256 else 64, 32)
-    return ((own + others) * 2 * (width + 4) + own * (others + 4) * (2 if keys else 1) + 2 * (others if keys else own)) * 4
+    scores = own * (others + 4) * (2 if keys else 1) + 2 * (others if keys else own)
+    return (own + others) * 2 * (width * SIZES[stored] + 16) + scores * 4
 
 
 def shared_bytes(name):
-    if match := re.fullmatch(r"attend_(dq|dkv)(_least)?_f32_(\d+)", name):
-        return backward_shared(match[1] == "dkv", bool(match[2]), int(match[3]))
-    if match := re.fullmatch(r"attend(_few|_least)?_f32_(\d+)", name):
-        return attend_shared(match[1], int(match[2]))
+    if match := re.fullmatch(r"attend_(dq|dkv)(_least)?_(f32|bf16)_(\d+)", name):
+        return backward_shared(match[1] == "dkv", bool(match[2]), match[3], int(match[4]))
+    if match := re.fullmatch(r"attend(_few|_least)?_(f32|bf16)_(\d+)", name):
+        return attend_shared(match[1], match[2], int(match[3]))
     if p := product(name):
         family, outputs, tokens, stages, small = p
         if small:
             return (outputs + tokens) * 256 * stages
         bytes = max(stage_bytes(family, outputs, tokens) * stages, tokens * (outputs + 4) * 4)
         return bytes + 16 * stages if "_tma_" in name else bytes  # two barriers a stage
-    return SHARED.get(name, 0)
+    return SHARED.get(name, SHARED.get(re.sub("(_f32|_bf16)+$", "", name), 0))
 
 
 # Of the other kernels that have some. A sum over a block takes 32 bytes in float32 and 2048 in float64.
-SHARED = {"rms_norm_f32": 32, "rms_norm_bf16": 32, "rms_norm_backward": 64, "add_rms_norm": 64, "layer_norm": 64,
-          "layer_norm_backward": 128, "column_dots": 2048, "sum_squares": 2048, "fold64": 2048, "dot64": 2048,
+SHARED = {"rms_norm": 32, "rms_norm_backward": 64, "add_rms_norm": 64, "layer_norm": 64, "layer_norm_backward": 128,
+          "column_dots": 2048, "sum_squares": 2048, "fold64": 2048, "dot64": 2048,
           "head_scan": 2048, "head_top": 2048 * 8 + 256 * 8 + 256 * 4 + 40,
           # 64 values for each of 8 warps:
           "hadamard": 2048, "quantize_rows": 2048, "quantize_weights_f32": 2048, "quantize_weights_bf16": 2048}

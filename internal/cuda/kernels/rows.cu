@@ -1,13 +1,14 @@
 // Operations on rows. float32 inside; the residual stream is float32, what products read is
-// bfloat16. Every row is computed by one block in one order, so its bits depend on itself alone.
+// bfloat16. Every row is computed by one block in one order, so its bits depend on itself alone. A
+// kernel's name ends with the types of its tensors, which is one type if they are the same.
 #include "rows.h"
 
 // Rows are read eight values a thread where their length allows it.
 
 // rms_norm: y [T,D] = x/rms(x)·w, or ·(1+w) with plus_one. One block per row.
-template <class Out>
-DEVICE void rms_norm(Out *y, const float *x, const float *w, int D, float eps, int plus_one, u8 *shared) {
-  const float *row = x + (u64)block_x() * D;
+template <class Out, class In>
+DEVICE void rms_norm(Out *y, const In *x, const float *w, int D, float eps, int plus_one, u8 *shared) {
+  const In *row = x + (u64)block_x() * D;
   Out *out = y + (u64)block_x() * D;
   int wide = D % 8 == 0 ? D : 0; // the values that are read by eight
   float sum = 0, v[8], a[8];
@@ -18,7 +19,7 @@ DEVICE void rms_norm(Out *y, const float *x, const float *w, int D, float eps, i
       sum = fma_(v[j], v[j], sum);
   }
   for (int i = wide + thread_x(); i < D; i += THREADS)
-    sum = fma_(row[i], row[i], sum);
+    sum = fma_(to_float(row[i]), to_float(row[i]), sum);
   float scale = div_(1.0f, sqrt_(div_(reduce(sum, (float *)shared), (float)D) + eps)), one = plus_one ? 1.0f : 0.0f;
   for (int i = thread_x() * 8; i < wide; i += THREADS * 8) {
     load8(v, row + i);
@@ -29,18 +30,18 @@ DEVICE void rms_norm(Out *y, const float *x, const float *w, int D, float eps, i
     store8(out + i, v);
   }
   for (int i = wide + thread_x(); i < D; i += THREADS)
-    store(out + i, row[i] * scale * (one + w[i]));
+    store(out + i, to_float(row[i]) * scale * (one + w[i]));
 }
-KERNEL(rms_norm_bf16, THREADS, 4)(bf16 *y, const float *x, const float *w, int D, float eps, int plus_one) {
-  SHARED(shared);
-  rms_norm(y, x, w, D, eps, plus_one, shared);
-}
-ENTRY(rms_norm_bf16)
-KERNEL(rms_norm_f32, THREADS, 4)(float *y, const float *x, const float *w, int D, float eps, int plus_one) {
-  SHARED(shared);
-  rms_norm(y, x, w, D, eps, plus_one, shared);
-}
-ENTRY(rms_norm_f32)
+#define RMS_NORM(NAME, OUT, IN)                                                                              \
+  KERNEL(NAME, THREADS, 4)(OUT *y, const IN *x, const float *w, int D, float eps, int plus_one) {            \
+    SHARED(shared);                                                                                          \
+    rms_norm(y, x, w, D, eps, plus_one, shared);                                                             \
+  }                                                                                                          \
+  ENTRY(NAME)
+RMS_NORM(rms_norm_f32, float, float)
+RMS_NORM(rms_norm_bf16, bf16, bf16)
+RMS_NORM(rms_norm_bf16_f32, bf16, float)
+RMS_NORM(rms_norm_f32_bf16, float, bf16)
 
 // add: y += x, n values.
 template <class In> DEVICE void add(float *y, const In *x, u64 n) {
@@ -59,8 +60,8 @@ template <class In> DEVICE void add(float *y, const In *x, u64 n) {
 }
 KERNEL(add_f32, THREADS, 4)(float *y, const float *x, u64 n) { add(y, x, n); }
 ENTRY(add_f32)
-KERNEL(add_bf16, THREADS, 4)(float *y, const bf16 *x, u64 n) { add(y, x, n); }
-ENTRY(add_bf16)
+KERNEL(add_f32_bf16, THREADS, 4)(float *y, const bf16 *x, u64 n) { add(y, x, n); }
+ENTRY(add_f32_bf16)
 
 // gate: y [T,F] = act(gate)·up. gate and up have rows of `stride` values, so that they can be the
 // halves of one product. Grid: (⌈F/(8·THREADS)⌉, T).

@@ -1,4 +1,4 @@
-// Operations on single values and on columns.
+// Operations on single values and on columns. Kernels for several types end with the type of their tensors.
 #include "rows.h"
 
 // EACH goes through n values, the grid's threads side by side.
@@ -20,29 +20,41 @@ KERNEL(softcap, THREADS, 4)(float *x, float c, u64 n) {
 ENTRY(softcap)
 
 // activation: y = act(x). y may be x.
-KERNEL(activation, THREADS, 4)(float *y, const float *x, u64 n, int act) {
-  EACH(i, n)
-    y[i] = activate(x[i], act);
-}
-ENTRY(activation)
+#define ACTIVATION(NAME, V)                                                                                  \
+  KERNEL(NAME, THREADS, 4)(V *y, const V *x, u64 n, int act) {                                               \
+    EACH(i, n)                                                                                               \
+      store(y + i, activate(to_float(x[i]), act));                                                           \
+  }                                                                                                          \
+  ENTRY(NAME)
+ACTIVATION(activation_f32, float)
+ACTIVATION(activation_bf16, bf16)
 
 // activation_backward: dx = dy·act'(x). dx may be dy.
-KERNEL(activation_backward, THREADS, 4)(float *dx, const float *dy, const float *x, u64 n, int act) {
-  EACH(i, n)
-    dx[i] = dy[i] * activate_slope(x[i], act);
-}
-ENTRY(activation_backward)
+#define ACTIVATION_BACKWARD(NAME, V)                                                                         \
+  KERNEL(NAME, THREADS, 4)(V *dx, const V *dy, const V *x, u64 n, int act) {                                 \
+    EACH(i, n)                                                                                               \
+      store(dx + i, to_float(dy[i]) * activate_slope(to_float(x[i]), act));                                  \
+  }                                                                                                          \
+  ENTRY(NAME)
+ACTIVATION_BACKWARD(activation_backward_f32, float)
+ACTIVATION_BACKWARD(activation_backward_bf16, bf16)
 
 // gate_backward: dgate = dy·up·act'(gate), dup = dy·act(gate). dgate may be dy.
-KERNEL(gate_backward, THREADS, 4)
-(float *dgate, float *dup, const float *dy, const float *gate, const float *up, u64 n, int act) {
+template <class V>
+DEVICE void gate_backward(V *dgate, V *dup, const V *dy, const V *gate, const V *up, u64 n, int act) {
   EACH(i, n) {
-    float d = dy[i], g = gate[i];
-    dup[i] = d * activate(g, act);
-    dgate[i] = d * up[i] * activate_slope(g, act);
+    float d = to_float(dy[i]), g = to_float(gate[i]);
+    store(dup + i, d * activate(g, act));
+    store(dgate + i, d * to_float(up[i]) * activate_slope(g, act));
   }
 }
-ENTRY(gate_backward)
+#define GATE_BACKWARD(NAME, V)                                                                               \
+  KERNEL(NAME, THREADS, 4)(V *dgate, V *dup, const V *dy, const V *gate, const V *up, u64 n, int act) {      \
+    gate_backward(dgate, dup, dy, gate, up, n, act);                                                         \
+  }                                                                                                          \
+  ENTRY(NAME)
+GATE_BACKWARD(gate_backward_f32, float)
+GATE_BACKWARD(gate_backward_bf16, bf16)
 
 // mix: the output function of splitmix64.
 DEVICE u64 mix(u64 z) {
@@ -54,12 +66,19 @@ DEVICE u64 mix(u64 z) {
 
 // dropout: y = x·keep, or 0 where a hash of seed, row number and column is less than limit, as
 // fractions of 2^32. y may be x. Grid: T.
-KERNEL(dropout, THREADS, 4)(float *y, const float *x, const u64 *rows, int D, u64 seed, float keep, u64 limit) {
+template <class V>
+DEVICE void dropout(V *y, const V *x, const u64 *rows, int D, u64 seed, float keep, u64 limit) {
   u64 row = mix(seed ^ mix(rows[block_x()])), from = (u64)block_x() * D;
   for (int i = thread_x(); i < D; i += THREADS)
-    y[from + i] = mix(row + (u64)i) >> 32 < limit ? 0 : x[from + i] * keep;
+    store(y + from + i, mix(row + (u64)i) >> 32 < limit ? 0 : to_float(x[from + i]) * keep);
 }
-ENTRY(dropout)
+#define DROPOUT(NAME, V)                                                                                     \
+  KERNEL(NAME, THREADS, 4)(V *y, const V *x, const u64 *rows, int D, u64 seed, float keep, u64 limit) {      \
+    dropout(y, x, rows, D, seed, keep, limit);                                                               \
+  }                                                                                                          \
+  ENTRY(NAME)
+DROPOUT(dropout_f32, float)
+DROPOUT(dropout_bf16, bf16)
 
 // scale_columns: y[t,n] = x[t,n]·factor[n] + bias[n]; bias may be 0. y may be x. Grid: T.
 KERNEL(scale_columns, THREADS, 4)(float *y, const float *x, const float *factor, const float *bias, int D) {

@@ -76,12 +76,12 @@ func attend(s *suite) {
 	rows := int(l.Starts[len(l.Starts)-1])
 	for _, a := range attentions() {
 		q, k, v := s.random(rows, a.Heads*a.HeadDim), s.random(rows, a.KVHeads*a.HeadDim), s.random(rows, a.KVHeads*a.HeadDim)
-		out, lse := s.dev.Alloc(rows, q.cols), s.dev.Alloc(rows, a.Heads)
-		s.dev.Attend(out, lse, s.put(q), s.put(k), s.put(v), a, tensor.Keys{Layout: &l})
+		out, lse := s.result(rows, q.cols), s.dev.Alloc(rows, a.Heads)
+		s.dev.Attend(out, lse, s.operand(q), s.operand(k), s.operand(v), a, tensor.Keys{Layout: &l})
 		want, wantLSE := attend64(q, k, v, a, &l)
 		s.near(fmt.Sprintf("%+v", a), out, want, 3)
 		s.near(fmt.Sprintf("%+v log-sum-exp", a), lse, wantLSE, 3)
-		s.dev.Attend(out, tensor.Tensor{}, s.put(q), s.put(k), s.put(v), a, tensor.Keys{Layout: &l})
+		s.dev.Attend(out, tensor.Tensor{}, s.operand(q), s.operand(k), s.operand(v), a, tensor.Keys{Layout: &l})
 		s.near(fmt.Sprintf("%+v without log-sum-exp", a), out, want, 3)
 	}
 }
@@ -97,14 +97,14 @@ func attendShared(s *suite) {
 		Keys: [][]int32{{9, 3, 27, 0, 4, 11, 12}, {9, 3, 27, 0, 4, 11, 12, 20}, {9, 3, 27, 0, 4, 11, 12, 21}, {29, 28}},
 	}
 	q := s.random(6, 32)
-	out := s.dev.Alloc(6, 32)
-	s.dev.Attend(out, tensor.Tensor{}, s.put(q), s.put(k), s.put(v), a, tensor.Keys{Layout: &l})
+	out := s.result(6, 32)
+	s.dev.Attend(out, tensor.Tensor{}, s.operand(q), s.operand(k), s.operand(v), a, tensor.Keys{Layout: &l})
 	want, _ := attend64(q, k, v, a, &l)
 	s.near("shared", out, want, 3)
 
 	cross := tensor.Layout{Starts: []int32{0, 2, 3, 6}, Past: []int32{0, 0, 0}, Keys: [][]int32{{1, 2, 3, 4}, {1, 2, 3, 4}, {29}}}
 	a.Causal, a.Window = false, 0
-	s.dev.Attend(out, tensor.Tensor{}, s.put(q), s.put(k), s.put(v), a, tensor.Keys{Layout: &cross})
+	s.dev.Attend(out, tensor.Tensor{}, s.operand(q), s.operand(k), s.operand(v), a, tensor.Keys{Layout: &cross})
 	want, _ = attend64(q, k, v, a, &cross)
 	s.near("cross", out, want, 3)
 }
@@ -121,10 +121,10 @@ func attendAlone(s *suite) {
 	} {
 		width := a.Heads * a.HeadDim
 		q, k, v := s.random(n, width), s.random(n, a.KVHeads*a.HeadDim), s.random(n, a.KVHeads*a.HeadDim)
-		pk, pv := s.put(k), s.put(v)
+		pk, pv := s.operand(k), s.operand(v)
 		l := tensor.Packed(n)
-		whole, lse := s.dev.Alloc(n, width), s.dev.Alloc(n, a.Heads)
-		s.dev.Attend(whole, lse, s.put(q), pk, pv, a, tensor.Keys{Layout: &l})
+		whole, lse := s.result(n, width), s.dev.Alloc(n, a.Heads)
+		s.dev.Attend(whole, lse, s.operand(q), pk, pv, a, tensor.Keys{Layout: &l})
 		want, wantLSE := attend64(q, k, v, a, &l)
 		s.near(fmt.Sprintf("%+v", a), whole, want, 3)
 		s.near(fmt.Sprintf("%+v log-sum-exp", a), lse, wantLSE, 5)
@@ -135,8 +135,9 @@ func attendAlone(s *suite) {
 				if a.Causal { // later keys do not exist yet
 					part.Keys = [][]int32{l.Keys[0][:i+count]}
 				}
-				out := s.dev.Alloc(count, width)
-				s.dev.Attend(out, tensor.Tensor{}, s.put(matrix{count, width, q.v[i*width : (i+count)*width]}), pk, pv, a, tensor.Keys{Layout: &part})
+				out := s.result(count, width)
+				few := s.operand(matrix{count, width, q.v[i*width : (i+count)*width]})
+				s.dev.Attend(out, tensor.Tensor{}, few, pk, pv, a, tensor.Keys{Layout: &part})
 				if !slices.Equal(s.get(out).v, bits.v[i*width:(i+count)*width]) {
 					s.Fatalf("%+v: queries %d to %d attend differently alone", a, i, i+count-1)
 				}
@@ -155,15 +156,38 @@ func attendBackward(s *suite) {
 		}
 		q, k, v := s.random(rows, a.Heads*a.HeadDim), s.random(rows, a.KVHeads*a.HeadDim), s.random(rows, a.KVHeads*a.HeadDim)
 		dout := s.random(rows, q.cols)
-		pq, pk, pv := s.put(q), s.put(k), s.put(v)
-		out, lse := s.dev.Alloc(rows, q.cols), s.dev.Alloc(rows, a.Heads)
+		pq, pk, pv, pdout := s.operand(q), s.operand(k), s.operand(v), s.operand(dout)
+		out, lse := s.result(rows, q.cols), s.dev.Alloc(rows, a.Heads)
 		s.dev.Attend(out, lse, pq, pk, pv, a, tensor.Keys{Layout: &l})
-		dq, dk, dv := s.dev.Alloc(rows, q.cols), s.dev.Alloc(rows, k.cols), s.dev.Alloc(rows, k.cols)
-		s.dev.AttendBackward(dq, dk, dv, s.put(dout), out, lse, pq, pk, pv, a, tensor.Keys{Layout: &l})
-		f := func(q, k, v matrix) matrix { y, _ := attend64(q, k, v, a, &l); return y }
-		what := fmt.Sprintf("%+v ", a)
-		s.gradient(what+"dq", dq, q, dout, func(q matrix) matrix { return f(q, k, v) })
-		s.gradient(what+"dk", dk, k, dout, func(k matrix) matrix { return f(q, k, v) })
-		s.gradient(what+"dv", dv, v, dout, func(v matrix) matrix { return f(q, k, v) })
+		dq, dk, dv := s.result(rows, q.cols), s.result(rows, k.cols), s.result(rows, k.cols)
+		s.dev.AttendBackward(dq, dk, dv, pdout, out, lse, pq, pk, pv, a, tensor.Keys{Layout: &l})
+		f := func(q, k, v matrix) matrix { return beside(attend64(q, k, v, a, &l)) }
+		what, weight := fmt.Sprintf("%+v ", a), beside(dout, lost(dout, s.get(out), f(q, k, v), a))
+		s.gradient(what+"dq", dq, q, weight, func(q matrix) matrix { return f(q, k, v) })
+		s.gradient(what+"dk", dk, k, weight, func(k matrix) matrix { return f(q, k, v) })
+		s.gradient(what+"dv", dv, v, weight, func(v matrix) matrix { return f(q, k, v) })
 	}
+}
+
+// lost returns what the stored result is short of in Σ dout·out of each row and head. The backward pass
+// subtracts that sum from the gradient of each score, so that a difference d in it has the effect of a weight
+// of -d on the row's log-sum-exp. want has the exact result in its first columns.
+func lost(dout, stored, want matrix, a tensor.Attention) matrix {
+	d := zeros(dout.rows, a.Heads)
+	for i := range dout.rows {
+		for j, g := range dout.row(i) {
+			d.set(i, j/a.HeadDim, d.at(i, j/a.HeadDim)-g*(stored.at(i, j)-want.at(i, j)))
+		}
+	}
+	return d
+}
+
+// beside returns a matrix with the columns of a and then those of b.
+func beside(a, b matrix) matrix {
+	m := zeros(a.rows, a.cols+b.cols)
+	for i := range a.rows {
+		copy(m.row(i), a.row(i))
+		copy(m.row(i)[a.cols:], b.row(i))
+	}
+	return m
 }

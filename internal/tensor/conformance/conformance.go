@@ -17,6 +17,19 @@ import (
 // few hundred of them.
 const Tolerance = 2e-5
 
+// bf16Tolerance bounds what a result that is stored as BF16 loses, relative to the largest value of its row.
+const bf16Tolerance = 1.0 / 256
+
+// Options tell what a run tests.
+type Options struct {
+	// Storage is the type of the operands that may have more than one: those of products with BF16 weights,
+	// and what norms, attention and activations read and compute. The reference reads what is stored.
+	Storage tensor.Type
+	// Tolerance is that of F32 results; 0 means the constant. BF16 results may lose 2⁻⁸ of their row's
+	// size as well.
+	Tolerance float64
+}
+
 // matrix is a float64 matrix. The reference has no other type.
 type matrix struct {
 	rows, cols int
@@ -33,6 +46,7 @@ func (m matrix) set(i, j int, x float64) { m.v[i*m.cols+j] = x }
 type suite struct {
 	*testing.T
 	dev tensor.Device
+	o   Options
 	rng *rand.Rand
 }
 
@@ -62,10 +76,13 @@ func Parts() []string {
 }
 
 // Part runs one part of the suite over a device.
-func Part(t *testing.T, dev tensor.Device, name string) {
+func Part(t *testing.T, dev tensor.Device, name string, o Options) {
+	if o.Tolerance == 0 {
+		o.Tolerance = Tolerance
+	}
 	for _, p := range parts {
 		if p.name == name {
-			p.f((&suite{T: t, dev: dev}).seeded())
+			p.f((&suite{T: t, dev: dev, o: o}).seeded())
 			return
 		}
 	}
@@ -73,14 +90,14 @@ func Part(t *testing.T, dev tensor.Device, name string) {
 }
 
 // Run tests a device.
-func Run(t *testing.T, dev tensor.Device) {
+func Run(t *testing.T, dev tensor.Device, o Options) {
 	for _, name := range Parts() {
-		t.Run(name, func(t *testing.T) { Part(t, dev, name) })
+		t.Run(name, func(t *testing.T) { Part(t, dev, name, o) })
 	}
 }
 
 // seeded returns the suite at the beginning of its random values.
-func (s *suite) seeded() *suite { return &suite{s.T, s.dev, rand.New(rand.NewPCG(7, 7))} }
+func (s *suite) seeded() *suite { return &suite{s.T, s.dev, s.o, rand.New(rand.NewPCG(7, 7))} }
 
 // random returns a matrix of float32-exact normal values.
 func (s *suite) random(rows, cols int) matrix {
@@ -91,11 +108,46 @@ func (s *suite) random(rows, cols int) matrix {
 	return m
 }
 
-// put copies a matrix to the device.
-func (s *suite) put(m matrix) tensor.Tensor {
-	t := s.dev.Alloc(m.rows, m.cols)
+// put copies a matrix to the device as F32.
+func (s *suite) put(m matrix) tensor.Tensor { return s.as(tensor.F32, m) }
+
+// operand copies a matrix to the device in the type of operands, to which it is rounded.
+func (s *suite) operand(m matrix) tensor.Tensor { return s.as(s.o.Storage, m) }
+
+// as copies a matrix to the device in a type, to which it is rounded.
+func (s *suite) as(stored tensor.Type, m matrix) tensor.Tensor {
+	for i, v := range m.v {
+		m.v[i] = round(v, stored == tensor.BF16)
+	}
+	t := s.dev.AllocAs(m.rows, m.cols, stored)
 	s.dev.Upload(t, narrow(m.v))
 	return t
+}
+
+// result allocates a tensor in the type of operands.
+func (s *suite) result(rows, cols int) tensor.Tensor { return s.dev.AllocAs(rows, cols, s.o.Storage) }
+
+// both is a pair of types, which an operation has of its first two tensors.
+type both [2]tensor.Type
+
+// products lists the types of y and x in products with a weight.
+func (s *suite) products(dt dtype.DType) []both {
+	const f, b = tensor.F32, tensor.BF16
+	switch {
+	case s.o.Storage == f || dt == dtype.I8:
+		return []both{{f, f}}
+	case dt == dtype.F32: // those of an adapter
+		return []both{{f, b}}
+	}
+	return []both{{b, b}, {f, b}, {b, f}}
+}
+
+// of returns the type of operands of products with a weight.
+func (s *suite) of(dt dtype.DType) tensor.Type {
+	if dt == dtype.BF16 {
+		return s.o.Storage
+	}
+	return tensor.F32
 }
 
 func narrow(v []float64) []float32 {
@@ -128,7 +180,7 @@ func (s *suite) weight(m matrix, dt dtype.DType) tensor.Weight {
 }
 
 // near compares a tensor with the reference. scale, if given, is the size of the terms of
-// each element's sum.
+// each element's sum. What is stored as BF16 may be off by bf16Tolerance of its row's size too.
 func (s *suite) near(what string, got tensor.Tensor, want matrix, scale ...float64) {
 	s.Helper()
 	g := s.get(got)
@@ -140,10 +192,21 @@ func (s *suite) near(what string, got tensor.Tensor, want matrix, scale ...float
 		size = scale[0]
 	}
 	for i, w := range want.v {
-		if d := math.Abs(g.v[i] - w); !(d <= Tolerance*max(size, math.Abs(w))) {
+		bound := s.o.Tolerance * max(size, math.Abs(w))
+		if got.Type == tensor.BF16 {
+			bound += bf16Tolerance * largest(want.row(i/want.cols))
+		}
+		if d := math.Abs(g.v[i] - w); !(d <= bound) {
 			s.Fatalf("%s: value (%d,%d) is %g, want %g", what, i/want.cols, i%want.cols, g.v[i], w)
 		}
 	}
+}
+
+func largest(v []float64) (most float64) {
+	for _, x := range v {
+		most = max(most, math.Abs(x))
+	}
+	return most
 }
 
 // gradient checks an analytic gradient of Σ weight·f(x) against central
@@ -289,51 +352,70 @@ var shapes = [][3]int{{1, 1, 1}, {1, 33, 64}, {3, 32, 31}, {7, 64, 48}, {13, 95,
 func matMul(s *suite) {
 	for _, shape := range shapes {
 		for _, dt := range types {
-			x, w, b, y0 := s.random(shape[0], shape[2]), s.random(shape[1], shape[2]), s.random(1, shape[1]), s.random(shape[0], shape[1])
-			want := packedProduct(x, w, dt)
-			pw, px := s.weight(w, dt), s.put(x)
-			what := fmt.Sprintf("%v %s", shape, dt)
-			y := s.put(y0)
-			s.dev.MatMul(y, px, pw, tensor.Tensor{}, false)
-			s.near(what, y, want, 10)
-			s.dev.Upload(y, narrow(y0.v))
-			s.dev.MatMul(y, px, pw, tensor.Tensor{}, true)
-			s.near(what+" accumulated", y, plus(want, y0), 10)
-			biased := want.clone()
-			for i := range biased.rows {
-				for j := range biased.cols {
-					biased.set(i, j, biased.at(i, j)+b.at(0, j))
-				}
-			}
-			s.dev.MatMul(y, px, pw, s.put(b), false)
-			s.near(what+" with bias", y, biased, 10)
-			if n, k := pw.Dims(); n != shape[1] || k != shape[2] || pw.DType() != dt || pw.Bytes() <= 0 {
-				s.Errorf("%s: weight says %d %d %s %d", what, n, k, pw.DType(), pw.Bytes())
+			for _, stored := range s.products(dt) {
+				s.matMul(shape, dt, stored)
 			}
 		}
+	}
+}
+
+func (s *suite) matMul(shape [3]int, dt dtype.DType, stored both) {
+	x, w, b, y0 := s.random(shape[0], shape[2]), s.random(shape[1], shape[2]), s.random(1, shape[1]), s.random(shape[0], shape[1])
+	pw, px := s.weight(w, dt), s.as(stored[1], x)
+	want := packedProduct(x, w, dt)
+	what := fmt.Sprintf("%v %s %v", shape, dt, stored)
+	y := s.as(stored[0], y0)
+	s.dev.MatMul(y, px, pw, tensor.Tensor{}, false)
+	s.near(what, y, want, 10)
+	if y.Type == tensor.F32 {
+		s.dev.Upload(y, narrow(y0.v))
+		s.dev.MatMul(y, px, pw, tensor.Tensor{}, true)
+		s.near(what+" accumulated", y, plus(want, y0), 10)
+	}
+	biased := want.clone()
+	for i := range biased.rows {
+		for j := range biased.cols {
+			biased.set(i, j, biased.at(i, j)+b.at(0, j))
+		}
+	}
+	s.dev.MatMul(y, px, pw, s.put(b), false)
+	s.near(what+" with bias", y, biased, 10)
+	if n, k := pw.Dims(); n != shape[1] || k != shape[2] || pw.DType() != dt || pw.Bytes() <= 0 {
+		s.Errorf("%s: weight says %d %d %s %d", what, n, k, pw.DType(), pw.Bytes())
 	}
 }
 
 func matMulT(s *suite) {
 	for _, shape := range shapes {
 		for _, dt := range types {
-			dy, w, dx0 := s.random(shape[0], shape[1]), s.random(shape[1], shape[2]), s.random(shape[0], shape[2])
-			want := packedProductT(dy, w, dt)
-			dx := s.put(dx0)
-			s.dev.MatMulT(dx, s.put(dy), s.weight(w, dt), true)
-			s.near(fmt.Sprintf("%v %s accumulated", shape, dt), dx, plus(want, dx0), 12)
-			s.dev.MatMulT(dx, s.put(dy), s.weight(w, dt), false)
-			s.near(fmt.Sprintf("%v %s", shape, dt), dx, want, 12)
+			for _, stored := range s.products(dt) {
+				dy, w, dx0 := s.random(shape[0], shape[1]), s.random(shape[1], shape[2]), s.random(shape[0], shape[2])
+				dx, pdy := s.as(stored[0], dx0), s.as(stored[1], dy)
+				want := packedProductT(dy, w, dt)
+				what := fmt.Sprintf("%v %s %v", shape, dt, stored)
+				if dx.Type == tensor.F32 {
+					s.dev.MatMulT(dx, pdy, s.weight(w, dt), true)
+					s.near(what+" accumulated", dx, plus(want, dx0), 12)
+				}
+				s.dev.MatMulT(dx, pdy, s.weight(w, dt), false)
+				s.near(what, dx, want, 12)
+			}
 		}
 	}
 }
 
 func gradWeight(s *suite) {
+	stored := []both{{s.o.Storage, s.o.Storage}}
+	if s.o.Storage == tensor.BF16 {
+		stored = append(stored, both{tensor.BF16, tensor.F32}, both{tensor.F32, tensor.BF16})
+	}
 	for _, shape := range shapes {
-		dy, x, dw0 := s.random(shape[0], shape[1]), s.random(shape[0], shape[2]), s.random(shape[1], shape[2])
-		dw := s.put(dw0)
-		s.dev.GradWeight(dw, s.put(dy), s.put(x))
-		s.near(fmt.Sprint(shape), dw, plus(product(transpose(dy), transpose(x), false), dw0), 8)
+		for _, stored := range stored {
+			dy, x, dw0 := s.random(shape[0], shape[1]), s.random(shape[0], shape[2]), s.random(shape[1], shape[2])
+			dw := s.put(dw0)
+			s.dev.GradWeight(dw, s.as(stored[0], dy), s.as(stored[1], x))
+			s.near(fmt.Sprint(shape, stored), dw, plus(product(transpose(dy), transpose(x), false), dw0), 8)
+		}
 	}
 }
 

@@ -219,15 +219,16 @@ func invariance(s *suite) {
 	x, dy, w := s.random(rows, in), s.random(rows, outputs), s.random(outputs, in)
 	for _, dt := range types {
 		pw := s.weight(w, dt)
-		whole, wholeT := s.dev.Alloc(rows, outputs), s.dev.Alloc(rows, in)
-		s.dev.MatMul(whole, s.put(x), pw, tensor.Tensor{}, false)
-		s.dev.MatMulT(wholeT, s.put(dy), pw, false)
-		top := s.dev.TopK(s.put(x), pw, 5, 0, nil, nil).Get()
+		stored := s.of(dt)
+		whole, wholeT, px := s.dev.AllocAs(rows, outputs, stored), s.dev.AllocAs(rows, in, stored), s.as(stored, x)
+		s.dev.MatMul(whole, px, pw, tensor.Tensor{}, false)
+		s.dev.MatMulT(wholeT, s.as(stored, dy), pw, false)
+		top := s.dev.TopK(px, pw, 5, 0, nil, nil).Get()
 		for i := range rows {
-			one, oneT := s.dev.Alloc(1, outputs), s.dev.Alloc(1, in)
-			px := s.put(matrix{1, in, x.row(i)})
+			one, oneT := s.dev.AllocAs(1, outputs, stored), s.dev.AllocAs(1, in, stored)
+			px := s.as(stored, matrix{1, in, x.row(i)})
 			s.dev.MatMul(one, px, pw, tensor.Tensor{}, false)
-			s.dev.MatMulT(oneT, s.put(matrix{1, outputs, dy.row(i)}), pw, false)
+			s.dev.MatMulT(oneT, s.as(stored, matrix{1, outputs, dy.row(i)}), pw, false)
 			if !slices.Equal(s.get(one).v, s.get(whole).row(i)) || !slices.Equal(s.get(oneT).v, s.get(wholeT).row(i)) {
 				s.Fatalf("%s: row %d differs alone", dt, i)
 			}
@@ -239,13 +240,13 @@ func invariance(s *suite) {
 	a := tensor.Attention{Heads: 4, KVHeads: 2, HeadDim: 16, Scale: 0.25, Softcap: 5, Window: 9, Causal: true}
 	l := tensor.Packed(3, 20, 6)
 	q, k, v := s.random(rows, 64), s.random(rows, 32), s.random(rows, 32)
-	whole := s.dev.Alloc(rows, 64)
-	s.dev.Attend(whole, tensor.Tensor{}, s.put(q), s.put(k), s.put(v), a, tensor.Keys{Layout: &l})
+	whole := s.result(rows, 64)
+	s.dev.Attend(whole, tensor.Tensor{}, s.operand(q), s.operand(k), s.operand(v), a, tensor.Keys{Layout: &l})
 	for n := range l.Past {
 		lo, hi := int(l.Starts[n]), int(l.Starts[n+1])
-		part := func(m matrix) tensor.Tensor { return s.put(matrix{hi - lo, m.cols, m.v[lo*m.cols : hi*m.cols]}) }
+		part := func(m matrix) tensor.Tensor { return s.operand(matrix{hi - lo, m.cols, m.v[lo*m.cols : hi*m.cols]}) }
 		alone := tensor.Packed(hi - lo)
-		out := s.dev.Alloc(hi-lo, 64)
+		out := s.result(hi-lo, 64)
 		s.dev.Attend(out, tensor.Tensor{}, part(q), part(k), part(v), a, tensor.Keys{Layout: &alone})
 		if !slices.Equal(s.get(out).v, s.get(whole).v[lo*64:hi*64]) {
 			s.Fatalf("sequence %d attends differently alone", n)

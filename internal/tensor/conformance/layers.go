@@ -3,6 +3,7 @@ package conformance
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"barka/internal/dtype"
 	"barka/internal/tensor"
@@ -67,32 +68,55 @@ func rms64(x, w matrix, eps float64, one bool) matrix {
 }
 
 func rmsNorm(s *suite) {
-	const eps = 1e-6
 	for _, width := range []int{1, 5, 16, 33} {
 		for _, one := range []bool{false, true} {
-			x, w, dy, dx0 := s.random(4, width), s.random(1, width), s.random(4, width), s.random(4, width)
-			f := func(x matrix) matrix { return rms64(x, w, eps, one) }
-			what := fmt.Sprintf("width %d, 1+w %v", width, one)
-			px, pw := s.put(x), s.put(w)
-			y := s.dev.Alloc(4, width)
-			s.dev.RMSNorm(y, px, pw, eps, one)
-			s.near(what, y, f(x))
-			same := s.put(x)
-			s.dev.RMSNorm(same, same, pw, eps, one)
-			s.near(what+", in place", same, s.get(y))
-			if width == 1 {
-				continue // the gradient is zero but for eps
+			for _, stored := range s.norms() {
+				s.rmsNorm(stored, width, one)
 			}
-			dx := s.dev.Alloc(4, width)
-			s.dev.RMSNormBackward(dx, s.put(dy), px, pw, eps, one, false)
-			s.gradient(what+", backward", dx, x, dy, f)
-			sum := s.put(dx0)
-			s.dev.RMSNormBackward(sum, s.put(dy), px, pw, eps, one, true)
-			s.near(what+", accumulated", sum, plus(s.get(dx), dx0), 3)
-			inPlace := s.put(dy)
-			s.dev.RMSNormBackward(inPlace, inPlace, px, pw, eps, one, false)
-			s.near(what+", in place", inPlace, s.get(dx))
 		}
+	}
+}
+
+// normTypes are the types of a norm's result and input, and of the gradients of its input and result.
+type normTypes struct{ y, x, dx, dy tensor.Type }
+
+// norms lists those of norms: of the residual stream, of the queries and keys, and after a layer.
+func (s *suite) norms() []normTypes {
+	const f, b = tensor.F32, tensor.BF16
+	if s.o.Storage == f {
+		return []normTypes{{}}
+	}
+	return []normTypes{{b, f, f, f}, {b, b, b, b}, {f, b, b, f}}
+}
+
+func (s *suite) rmsNorm(stored normTypes, width int, one bool) {
+	const eps = 1e-6
+	x, w, dy, dx0 := s.random(4, width), s.random(1, width), s.random(4, width), s.random(4, width)
+	f := func(x matrix) matrix { return rms64(x, w, eps, one) }
+	what := fmt.Sprintf("width %d, 1+w %v, %v", width, one, stored)
+	px, pw, pdy := s.as(stored.x, x), s.put(w), s.as(stored.dy, dy)
+	y := s.dev.AllocAs(4, width, stored.y)
+	s.dev.RMSNorm(y, px, pw, eps, one)
+	s.near(what, y, f(x))
+	if stored.x == stored.y {
+		same := s.as(stored.x, x)
+		s.dev.RMSNorm(same, same, pw, eps, one)
+		s.near(what+", in place", same, s.get(y))
+	}
+	if width == 1 {
+		return // the gradient is zero but for eps
+	}
+	dx := s.dev.AllocAs(4, width, stored.dx)
+	s.dev.RMSNormBackward(dx, pdy, px, pw, eps, one, false)
+	s.gradient(what+", backward", dx, x, dy, f)
+	if stored.dx == tensor.F32 {
+		sum := s.put(dx0)
+		s.dev.RMSNormBackward(sum, pdy, px, pw, eps, one, true)
+		s.near(what+", accumulated", sum, plus(s.get(dx), dx0), 3)
+	}
+	if stored.dx == stored.dy {
+		s.dev.RMSNormBackward(pdy, pdy, px, pw, eps, one, false)
+		s.near(what+", in place", pdy, s.get(dx))
 	}
 }
 
@@ -101,16 +125,24 @@ func rmsNorm(s *suite) {
 func addRMSNorm(s *suite) {
 	const eps = 1e-6
 	for _, width := range []int{1, 5, 33, 700} {
-		for _, with := range []bool{false, true} {
+		for n := range 4 {
+			with, stored := n&1 != 0, s.o.Storage // of a layer's result
+			if n&2 != 0 {
+				stored = tensor.F32
+			}
 			x, d, after, before := s.random(5, width), s.random(5, width), s.random(1, width), s.random(1, width)
 			post, next := tensor.RMSNorm{}, tensor.RMSNorm{W: s.put(before), Eps: eps}
+			s.as(stored, d)
 			sum := plus(x, d)
 			if with {
 				post = tensor.RMSNorm{W: s.put(after), Eps: eps, PlusOne: true}
 				sum = plus(x, rms64(d, after, eps, true))
 			}
 			for place := range 3 {
-				px, pd, y := s.put(x), s.put(d), s.dev.Alloc(5, width)
+				if place == 1 && stored == tensor.BF16 {
+					continue // sums are F32
+				}
+				px, pd, y := s.put(x), s.as(stored, d), s.result(5, width)
 				out := []tensor.Tensor{px, pd, s.dev.Alloc(5, width)}[place]
 				s.dev.AddRMSNorm(y, out, px, pd, post, next)
 				what := fmt.Sprintf("width %d, post-norm %v, place %d", width, with, place)
@@ -144,7 +176,7 @@ func layerNorm(s *suite) {
 		x, w, b, dy, dx0 := s.random(4, width), s.random(1, width), s.random(1, width), s.random(4, width), s.random(4, width)
 		f := func(x matrix) matrix { return layer64(x, w, b, eps) }
 		px, pw := s.put(x), s.put(w)
-		y := s.dev.Alloc(4, width)
+		y := s.result(4, width)
 		s.dev.LayerNorm(y, px, pw, s.put(b), eps)
 		s.near(fmt.Sprint(width), y, f(x))
 		dx := s.dev.Alloc(4, width)
@@ -160,6 +192,7 @@ func rotate(s *suite) {
 	const heads, width = 3, 8
 	freqs := []float32{1, 0.3, 0.01}
 	x := s.random(4, heads*width)
+	t := s.operand(x)
 	positions := []int32{0, 1, 7, 1000}
 	want := x.clone()
 	for i, p := range positions {
@@ -173,7 +206,6 @@ func rotate(s *suite) {
 		}
 	}
 	r := tensor.Rotary{Heads: heads, HeadDim: width, Freqs: freqs, Scale: 1}
-	t := s.put(x)
 	s.dev.Rotate(t, tensor.Ints{Host: positions}, r, false)
 	s.near("forward", t, want, 2)
 	s.dev.Rotate(t, tensor.Ints{Host: positions}, r, true)
@@ -183,6 +215,7 @@ func rotate(s *suite) {
 func splitHeads(s *suite) {
 	const heads, width = 3, 5
 	qkv := s.random(4, 3*heads*width)
+	pqkv := s.operand(qkv)
 	var parts [3]matrix
 	for p := range parts {
 		parts[p] = zeros(4, heads*width)
@@ -194,12 +227,12 @@ func splitHeads(s *suite) {
 			}
 		}
 	}
-	q, k, v := s.dev.Alloc(4, heads*width), s.dev.Alloc(4, heads*width), s.dev.Alloc(4, heads*width)
-	s.dev.SplitHeads(q, k, v, s.put(qkv), heads)
+	q, k, v := s.result(4, heads*width), s.result(4, heads*width), s.result(4, heads*width)
+	s.dev.SplitHeads(q, k, v, pqkv, heads)
 	s.near("q", q, parts[0])
 	s.near("k", k, parts[1])
 	s.near("v", v, parts[2])
-	back := s.dev.Alloc(4, 3*heads*width)
+	back := s.result(4, 3*heads*width)
 	s.dev.JoinHeads(back, q, k, v, heads)
 	s.near("joined", back, qkv)
 }
@@ -230,11 +263,11 @@ func activate(s *suite) {
 	for _, a := range activations {
 		x, dy := s.random(3, 37), s.random(3, 37)
 		f := func(x matrix) matrix { return mapped(x, func(v float64) float64 { return act64(a, v) }) }
-		y := s.put(x)
+		y := s.operand(x)
 		s.dev.Activate(y, y, a)
 		s.near(fmt.Sprint("activation ", a), y, f(x))
-		dx := s.dev.Alloc(3, 37)
-		s.dev.ActivateBackward(dx, s.put(dy), s.put(x), a)
+		dx := s.result(3, 37)
+		s.dev.ActivateBackward(dx, s.operand(dy), s.operand(x), a)
 		s.gradient(fmt.Sprint("activation ", a, " backward"), dx, x, dy, f)
 	}
 }
@@ -249,11 +282,11 @@ func gate(s *suite) {
 			}
 			return y
 		}
-		pg, pu := s.put(g), s.put(u)
-		y := s.dev.Alloc(3, 41)
+		pg, pu := s.operand(g), s.operand(u)
+		y := s.result(3, 41)
 		s.dev.Gate(y, pg, pu, a)
 		s.near(fmt.Sprint("gate ", a), y, f(g, u))
-		dg, du := s.put(dy), s.dev.Alloc(3, 41)
+		dg, du := s.operand(dy), s.result(3, 41)
 		s.dev.GateBackward(dg, du, dg, pg, pu, a) // dgate may be dy
 		s.gradient(fmt.Sprint("gate ", a, " dgate"), dg, g, dy, func(g matrix) matrix { return f(g, u) })
 		s.gradient(fmt.Sprint("gate ", a, " dup"), du, u, dy, func(u matrix) matrix { return f(g, u) })
@@ -263,7 +296,7 @@ func gate(s *suite) {
 func elementwise(s *suite) {
 	x, y := s.random(3, 50), s.random(3, 50)
 	t := s.put(y)
-	s.dev.Add(t, s.put(x))
+	s.dev.Add(t, s.operand(x))
 	s.near("sum", t, plus(y, x), 2)
 	t = s.put(x)
 	s.dev.Scale(t, -2.5)
@@ -274,6 +307,15 @@ func elementwise(s *suite) {
 	c := s.dev.Alloc(3, 50)
 	s.dev.Copy(c, t)
 	s.near("copied", c, s.get(t))
+	stored := s.result(3, 50)
+	s.dev.Copy(stored, t)
+	s.near("copied as an operand", stored, s.get(t))
+	s.dev.Copy(c, stored)
+	if !slices.Equal(s.get(c).v, s.get(stored).v) {
+		s.Error("the copy of an operand has other values")
+	}
+	s.dev.Zero(stored)
+	s.near("zeroed operand", stored, zeros(3, 50))
 	s.dev.Zero(c)
 	s.near("zeroed", c, zeros(3, 50))
 	sum := 0.0
@@ -297,13 +339,13 @@ func dropout(s *suite) {
 	for i := range rows {
 		rows[i] = uint64(1000 + i)
 	}
-	y := s.dev.Alloc(64, 200)
-	s.dev.Dropout(y, s.put(ones), rate, 5, tensor.Numbers{Host: rows})
+	y := s.result(64, 200)
+	s.dev.Dropout(y, s.operand(ones), rate, 5, tensor.Numbers{Host: rows})
 	g, kept := s.get(y), 0
 	for _, v := range g.v {
 		if v != 0 {
 			kept++
-			if math.Abs(v-1/(1-rate)) > 1e-6 {
+			if want := round(1/(1-rate), y.Type == tensor.BF16); math.Abs(v-want) > 1e-6 {
 				s.Fatalf("a kept value is %g", v)
 			}
 		}
@@ -311,32 +353,43 @@ func dropout(s *suite) {
 	if share := float64(kept) / float64(len(g.v)); math.Abs(share-(1-rate)) > 0.02 {
 		s.Errorf("%.3f of the values kept, expected %.2f", share, 1-rate)
 	}
-	part := s.dev.Alloc(2, 200)
-	s.dev.Dropout(part, s.put(matrix{2, 200, ones.v[:400]}), rate, 5, tensor.Numbers{Host: rows[10:12]})
+	part := s.result(2, 200)
+	s.dev.Dropout(part, s.operand(matrix{2, 200, ones.v[:400]}), rate, 5, tensor.Numbers{Host: rows[10:12]})
 	s.near("rows 10 and 11 alone", part, matrix{2, 200, g.v[10*200 : 12*200]})
-	s.dev.Dropout(part, s.put(matrix{2, 200, ones.v[:400]}), rate, 6, tensor.Numbers{Host: rows[10:12]})
+	s.dev.Dropout(part, s.operand(matrix{2, 200, ones.v[:400]}), rate, 6, tensor.Numbers{Host: rows[10:12]})
 	if fmt.Sprint(s.get(part).v) == fmt.Sprint(g.v[2000:2400]) {
 		s.Error("another seed gave the same mask")
 	}
 }
 
 func gatherScatter(s *suite) {
+	stored := []both{{s.o.Storage, s.o.Storage}}
+	if s.o.Storage == tensor.BF16 {
+		stored = append(stored, both{tensor.BF16, tensor.F32}, both{tensor.F32, tensor.BF16})
+	}
+	for _, stored := range stored {
+		s.gatherScatter(stored)
+	}
+}
+
+func (s *suite) gatherScatter(stored both) {
 	x := s.random(6, 9)
+	px := s.as(stored[1], x)
 	rows := []int32{5, 0, 2}
 	want := zeros(3, 9)
 	for i, r := range rows {
 		copy(want.row(i), x.row(int(r)))
 	}
-	y := s.dev.Alloc(3, 9)
-	s.dev.Gather(y, s.put(x), tensor.Ints{Host: rows})
-	s.near("gathered", y, want)
+	y := s.dev.AllocAs(3, 9, stored[0])
+	s.dev.Gather(y, px, tensor.Ints{Host: rows})
+	s.near(fmt.Sprint("gathered ", stored), y, want)
 	base := s.random(6, 9)
+	z, few := s.as(stored[0], base), s.as(stored[1], want)
+	s.dev.Scatter(z, few, tensor.Ints{Host: rows})
 	for i, r := range rows {
 		copy(base.row(int(r)), want.row(i))
 	}
-	z := s.put(base)
-	s.dev.Scatter(z, y, tensor.Ints{Host: rows})
-	s.near("scattered", z, base)
+	s.near(fmt.Sprint("scattered ", stored), z, base)
 }
 
 func optimiser(s *suite) {

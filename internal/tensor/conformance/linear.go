@@ -22,7 +22,7 @@ func linear(s *suite) {
 				a, b := s.random(r, k), s.random(n, r)
 				pa, pb := s.dev.PackTensor(s.put(s.random(r, k))), s.dev.PackTensor(s.put(b))
 				first := tensor.Adapter{A: pa, B: pb, Scale: scale}
-				s.dev.Linear(s.dev.Alloc(T, n), s.dev.Alloc(T, r), s.dev.Alloc(T, k), s.dev.Alloc(T, k), pw, tensor.Tensor{}, first)
+				s.dev.Linear(s.dev.Alloc(T, n), s.dev.Alloc(T, r), s.put(zeros(T, k)), s.put(zeros(T, k)), pw, tensor.Tensor{}, first)
 				s.dev.Repack(pa, s.put(a))
 				s.linear(fmt.Sprintf("%v rank %d %s", shape, r, dt), w, bias, a, b, pw, tensor.Adapter{A: pa, B: pb, Scale: scale})
 			}
@@ -42,11 +42,13 @@ func (s *suite) linear(what string, w, bias, a, b matrix, pw tensor.Weight, adap
 	for i := range thin.v {
 		thin.v[i] *= float64(i % 2 * 2)
 	}
-	px, pdy, y, u, v := s.put(x), s.put(dy), s.dev.Alloc(T, w.rows), s.dev.Alloc(T, a.rows), s.dev.Alloc(T, a.rows)
+	stored := s.of(dt)
+	px, pdy, y := s.as(stored, x), s.as(stored, dy), s.dev.AllocAs(T, w.rows, stored)
+	u, v := s.dev.Alloc(T, a.rows), s.dev.Alloc(T, a.rows)
 	for _, in := range []matrix{x, thin} {
 		pin := px
 		if &in.v[0] != &x.v[0] {
-			pin = s.put(in)
+			pin = s.as(stored, in)
 		}
 		s.dev.Linear(y, u, px, pin, pw, s.put(bias), adapter)
 		wantU := times(product(in, a, false), float64(adapter.Scale))
@@ -57,7 +59,7 @@ func (s *suite) linear(what string, w, bias, a, b matrix, pw tensor.Weight, adap
 		s.near(what+" u", u, wantU, rounded(dt, in, a))
 		s.near(what+" y", y, want, rounded(dt, in, a, b))
 	}
-	one, few := s.dev.Alloc(1, w.rows), s.dev.Alloc(1, a.rows)
+	one, few := s.dev.AllocAs(1, w.rows, stored), s.dev.Alloc(1, a.rows)
 	s.dev.Linear(y, u, px, px, pw, tensor.Tensor{}, adapter)
 	s.dev.Linear(one, few, px.Slice(2, 3), px.Slice(2, 3), pw, tensor.Tensor{}, adapter)
 	if !slices.Equal(s.get(one).v, s.get(y).row(2)) || !slices.Equal(s.get(few).v, s.get(u).row(2)) {
@@ -69,6 +71,7 @@ func (s *suite) linear(what string, w, bias, a, b matrix, pw tensor.Weight, adap
 	s.dev.LinearBackward(dx, v, pdy, pw, adapter, true)
 	s.near(what+" v", v, wantV, rounded(dt, dy, transpose(b)))
 	s.near(what+" dx accumulated", dx, plus(want, dx0), rounded(dt, dy, transpose(b), transpose(a)))
+	dx = s.as(stored, dx0)
 	s.dev.LinearBackward(dx, v, pdy, pw, adapter, false)
 	s.near(what+" dx", dx, want, rounded(dt, dy, transpose(b), transpose(a)))
 }

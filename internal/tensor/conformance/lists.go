@@ -33,7 +33,7 @@ var listOperations = []struct {
 		return y
 	}},
 	{"Rotate", func(s *suite, b tensor.Batch) tensor.Tensor {
-		y := s.put(s.random(listRows, 16))
+		y := s.operand(s.random(listRows, 16))
 		s.dev.Rotate(y, b.Positions, tensor.Rotary{Heads: 2, HeadDim: 8, Freqs: []float32{1, 0.3, 0.01}, Scale: 1}, false)
 		return y
 	}},
@@ -41,26 +41,27 @@ var listOperations = []struct {
 	{"Attend across", func(s *suite, b tensor.Batch) tensor.Tensor { return s.attendOver(b.Source) }},
 	{"AttendBackward", func(s *suite, b tensor.Batch) tensor.Tensor {
 		a := tensor.Attention{Heads: 2, KVHeads: 1, HeadDim: 8, Scale: 0.3, Window: 4, Causal: true}
-		q, k, v, dout := s.put(s.random(listRows, 16)), s.put(s.random(listRows, 8)), s.put(s.random(listRows, 8)), s.put(s.random(listRows, 16))
-		out, lse := s.dev.Alloc(listRows, 16), s.dev.Alloc(listRows, 2)
-		dq, dk, dv := s.dev.Alloc(listRows, 16), s.dev.Alloc(listRows, 8), s.dev.Alloc(listRows, 8)
+		q, k := s.operand(s.random(listRows, 16)), s.operand(s.random(listRows, 8))
+		v, dout := s.operand(s.random(listRows, 8)), s.operand(s.random(listRows, 16))
+		out, lse := s.result(listRows, 16), s.dev.Alloc(listRows, 2)
+		dq, dk, dv := s.result(listRows, 16), s.result(listRows, 8), s.result(listRows, 8)
 		s.dev.Attend(out, lse, q, k, v, a, b.Keys)
 		s.dev.AttendBackward(dq, dk, dv, dout, out, lse, q, k, v, a, b.Keys)
 		return dk
 	}},
 	{"Dropout", func(s *suite, b tensor.Batch) tensor.Tensor {
-		y := s.put(s.random(listRows, 30))
+		y := s.operand(s.random(listRows, 30))
 		s.dev.Dropout(y, y, 0.5, 3, b.Numbers)
 		return y
 	}},
 	{"Gather", func(s *suite, b tensor.Batch) tensor.Tensor {
-		y := s.dev.Alloc(len(b.Keep.Host), 9)
-		s.dev.Gather(y, s.put(s.random(40, 9)), b.Keep)
+		y := s.result(len(b.Keep.Host), 9)
+		s.dev.Gather(y, s.operand(s.random(40, 9)), b.Keep)
 		return y
 	}},
 	{"Scatter", func(s *suite, b tensor.Batch) tensor.Tensor {
-		y := s.put(s.random(40, 9))
-		s.dev.Scatter(y, s.put(s.random(listRows, 9)), b.Rows)
+		y := s.operand(s.random(40, 9))
+		s.dev.Scatter(y, s.operand(s.random(listRows, 9)), b.Rows)
 		return y
 	}},
 	{"ScatterAdd", func(s *suite, b tensor.Batch) tensor.Tensor {
@@ -82,14 +83,16 @@ var listOperations = []struct {
 func replay(s *suite) {
 	a := tensor.Attention{Heads: 2, KVHeads: 1, HeadDim: 8, Scale: 0.3, Causal: true}
 	const pool = 90
-	table, k, v := s.put(s.random(20, 16)), s.put(s.random(pool, 8)), s.put(s.random(pool, 8))
+	table, k, v := s.put(s.random(20, 16)), s.operand(s.random(pool, 8)), s.operand(s.random(pool, 8))
 	factor := map[string]float32{"a": 1, "b": -2}
 	operations := func(key string, b tensor.Batch) tensor.Tensor {
-		q, out := s.dev.Alloc(len(b.Tokens.Host), 16), s.dev.Alloc(len(b.Tokens.Host), 16)
-		s.dev.Gather(q, table, b.Tokens)
-		s.dev.Scale(q, factor[key])
+		n := len(b.Tokens.Host)
+		x, q, out := s.dev.Alloc(n, 16), s.result(n, 16), s.result(n, 16)
+		s.dev.Gather(x, table, b.Tokens)
+		s.dev.Scale(x, factor[key])
+		s.dev.Copy(q, x)
 		s.dev.Attend(out, tensor.Tensor{}, q, k, v, a, b.Keys)
-		s.dev.Free(q)
+		s.dev.Free(x, q)
 		return out
 	}
 	for i := range 12 {
@@ -124,7 +127,7 @@ func grow(s *suite) {
 		var t tensor.Tensor
 		want := zeros(0, 70)
 		for _, rows := range []int{3, 200, 9000} {
-			t = s.dev.Grow(t, want.rows, rows, want.cols, tensor.F32)
+			t = s.dev.Grow(t, want.rows, rows, want.cols, s.o.Storage)
 			if t.Rows != rows || t.Cols != want.cols {
 				s.Fatalf("the tensor has the shape %v, want [%d,%d]", t, rows, want.cols)
 			}
@@ -132,6 +135,7 @@ func grow(s *suite) {
 				s.dev.Back(t, backed)
 				if more := backed - want.rows; more > 0 {
 					x := s.random(more, want.cols)
+					s.dev.Free(s.operand(x))
 					s.dev.Upload(t.Slice(want.rows, backed), narrow(x.v))
 					want = matrix{backed, want.cols, append(want.v, x.v...)}
 				}
@@ -143,8 +147,8 @@ func grow(s *suite) {
 }
 
 func (s *suite) attendOver(l tensor.Keys) tensor.Tensor {
-	out, q := s.dev.Alloc(listRows, 16), s.put(s.random(listRows, 16))
-	s.dev.Attend(out, tensor.Tensor{}, q, s.put(s.random(40, 8)), s.put(s.random(40, 8)),
+	out, q := s.result(listRows, 16), s.operand(s.random(listRows, 16))
+	s.dev.Attend(out, tensor.Tensor{}, q, s.operand(s.random(40, 8)), s.operand(s.random(40, 8)),
 		tensor.Attention{Heads: 2, KVHeads: 1, HeadDim: 8, Scale: 0.3}, l)
 	return out
 }

@@ -22,7 +22,7 @@ func TestConformance(t *testing.T) {
 				defer levels.Use(level)()
 				d := cpu.New(threads)
 				defer d.Close()
-				conformance.Run(t, d)
+				conformance.Run(t, d, conformance.Options{})
 			})
 		}
 	}

@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"fmt"
 	"slices"
 
 	"barka/internal/cuda"
@@ -46,8 +47,14 @@ func mostQueries(l *tensor.Layout) int {
 	return most
 }
 
-// checkAttention panics unless the shapes fit the specification and the layout.
-func checkAttention(q, k, v tensor.Tensor, a tensor.Attention, l *tensor.Layout) {
+// checkAttention panics unless the shapes fit the specification and the layout, and the tensors have one
+// type.
+func checkAttention(q, k, v tensor.Tensor, a tensor.Attention, l *tensor.Layout, others ...tensor.Tensor) {
+	for _, t := range append(others, k, v) {
+		if t.Type != q.Type {
+			panic(fmt.Sprintf("cuda: Attend: a tensor is %s, and the queries are %s", t.Type, q.Type))
+		}
+	}
 	sameShape(k, v)
 	n := len(l.Past)
 	if a.KVHeads <= 0 || a.Heads%a.KVHeads != 0 || q.Cols != a.Heads*a.HeadDim || k.Cols != a.KVHeads*a.HeadDim ||
@@ -61,7 +68,8 @@ func checkAttention(q, k, v tensor.Tensor, a tensor.Attention, l *tensor.Layout)
 
 // Attend implements tensor.Device.
 func (d *Device) Attend(out, lse, q, k, v tensor.Tensor, a tensor.Attention, keys tensor.Keys) {
-	checkAttention(q, k, v, a, keys.Layout)
+	checkAttention(q, k, v, a, keys.Layout, out)
+	checkF32("Attend", lse)
 	sameShape(out, q)
 	if !lse.None() && (lse.Rows != q.Rows || lse.Cols != a.Heads) {
 		panic("cuda: Attend: the shapes do not fit")
@@ -72,6 +80,7 @@ func (d *Device) Attend(out, lse, q, k, v tensor.Tensor, a tensor.Attention, key
 		l = l.joined
 	}
 	o := l.attention(a)
+	o.BF16 = q.Type == tensor.BF16
 	calls := o.Forward(d.kernels, at(out), at(lse), at(q), at(k), at(v))
 	if len(calls) > 1 && o.Few(l.most) {
 		calls = calls[1:]
@@ -82,7 +91,8 @@ func (d *Device) Attend(out, lse, q, k, v tensor.Tensor, a tensor.Attention, key
 
 // AttendBackward implements tensor.Device.
 func (d *Device) AttendBackward(dq, dk, dv, dout, out, lse, q, k, v tensor.Tensor, a tensor.Attention, keys tensor.Keys) {
-	checkAttention(q, k, v, a, keys.Layout)
+	checkAttention(q, k, v, a, keys.Layout, dq, dk, dv, dout, out)
+	checkF32("AttendBackward", lse)
 	sameShape(dq, q)
 	sameShape(dout, q)
 	sameShape(out, q)
@@ -94,12 +104,13 @@ func (d *Device) AttendBackward(dq, dk, dv, dout, out, lse, q, k, v tensor.Tenso
 	d.begin("AttendBackward", dq, dk, dv, dout, out, lse, q, k)
 	for _, t := range []tensor.Tensor{dk, dv} { // for rows that no sequence lists
 		if t.Len() > 0 {
-			d.stream.Fill(at(t), 0, 4*t.Len())
+			d.stream.Fill(at(t), 0, t.Bytes())
 		}
 	}
 	l, own := d.layout(keys)
 	delta := d.take(4 * q.Rows * a.Heads)
 	o := l.attention(a)
+	o.BF16 = q.Type == tensor.BF16
 	for _, c := range o.Backward(d.kernels, false, at(dq), at(dk), at(dv), at(dout), at(out), at(lse), delta, at(q), at(k), at(v)) {
 		d.call(c)
 	}

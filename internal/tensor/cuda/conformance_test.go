@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"barka/internal/cuda/cudatest"
+	"barka/internal/tensor"
 	"barka/internal/tensor/conformance"
 )
 
@@ -30,7 +31,11 @@ func open(t testing.TB) *Device {
 // Each part has a device of its own, so that the fake driver has little memory to compare between the
 // orders of threads.
 func TestConformance(t *testing.T) {
-	for _, name := range conformance.Parts() {
-		t.Run(name, func(t *testing.T) { conformance.Part(t, open(t), name) })
+	for _, stored := range []tensor.Type{tensor.F32, tensor.BF16} {
+		for _, name := range conformance.Parts() {
+			t.Run(stored.String()+"/"+name, func(t *testing.T) {
+				conformance.Part(t, open(t), name, conformance.Options{Storage: stored})
+			})
+		}
 	}
 }

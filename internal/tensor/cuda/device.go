@@ -129,6 +129,34 @@ func (d *Device) launch(kernel string, gridX, gridY int, arguments ...cuda.Argum
 	d.stream.Launch(f, gridX, gridY, arguments...)
 }
 
+// typed returns the kernel of the running operation for the types of its tensors. Its name ends with these
+// types, or with the one that all have.
+func (d *Device) typed(base string, ts ...tensor.Tensor) string {
+	name, same := base, true
+	for _, t := range ts {
+		same = same && t.Type == ts[0].Type
+	}
+	if same {
+		ts = ts[:1]
+	}
+	for _, t := range ts {
+		name += [...]string{tensor.F32: "_f32", tensor.BF16: "_bf16"}[t.Type]
+	}
+	if d.kernels.Function(name) == nil {
+		panic(fmt.Sprintf("cuda: %s: no kernel for tensors of these types: %s", d.running.name, name))
+	}
+	return name
+}
+
+// checkF32 panics unless the tensors are F32, or none.
+func checkF32(operation string, ts ...tensor.Tensor) {
+	for _, t := range ts {
+		if t.Type != tensor.F32 {
+			panic("cuda: " + operation + ": a tensor is " + t.Type.String() + ", expected F32")
+		}
+	}
+}
+
 // product records a product likewise. Its operands are checked by the caller.
 func (d *Device) product(p cuda.Product, o cuda.Operands) {
 	if o.T == 0 || o.N == 0 {

@@ -81,6 +81,7 @@ func (d *Device) Embed(y tensor.Tensor, tt tensor.Table, ids tensor.Ints, scale 
 			panic(fmt.Sprintf("cuda: Embed: token %d is outside the vocabulary of %d", id, t.rows))
 		}
 	}
+	checkF32("Embed", y)
 	d.begin("Embed", y)
 	at, kernel := d.ints(ids), "embed_f32"
 	if t.bf16 {

@@ -33,27 +33,26 @@ func (d *Device) Linear(y, u, x, in tensor.Tensor, tw tensor.Weight, bias tensor
 		d.MatMul(y, u, a.B, tensor.Tensor{}, true)
 		return
 	}
+	checkF32("Linear", u)
 	d.begin("Linear", y, u, x)
 	d.attach(w, a)
 	r := roundUp(rank, 8)
 	ld := w.width + r
 	both := d.take(2 * x.Rows * ld) // [x|u]
 	d.convert(rows{both, dtype.BF16, w.width, ld}, rowsOf(x), x.Rows, 0)
-	thin, ldThin := both, ld
+	thin, ldThin := list{both, false}, ld
 	if in.Handle != x.Handle {
 		thin, ldThin = d.narrow(in, w.width), w.width
 	}
-	o := cuda.Operands{Y: cuda.Pointer(u.Handle), X: thin, W: w.row(w.below()), T: x.Rows, N: rank, K: w.width,
+	o := cuda.Operands{Y: cuda.Pointer(u.Handle), X: thin.at, W: w.row(w.below()), T: x.Rows, N: rank, K: w.width,
 		Ldx: ldThin, Ldw: w.ld, Ldy: rank, Flags: cuda.OutF32}
 	d.product(d.kernelFor(cuda.ProductBF16, o), o)
-	if in.Handle != x.Handle {
-		d.give(thin)
-	}
+	d.drop(thin)
 	d.Scale(u, a.Scale)
 	d.begin("Linear", y, u, x)
 	d.convert(rows{both + cuda.Pointer(2*w.width), dtype.BF16, r, ld}, rowsOf(u), x.Rows, 0)
 	o = cuda.Operands{Y: cuda.Pointer(y.Handle), X: both, W: w.at, Bias: cuda.Pointer(bias.Handle), T: x.Rows, N: w.n, K: ld,
-		Ldx: ld, Ldw: w.ld, Ldy: w.n, Flags: cuda.OutF32}
+		Ldx: ld, Ldw: w.ld, Ldy: w.n, Flags: flags("Linear", y, false)}
 	d.product(d.kernelFor(cuda.ProductBF16, o), o)
 	d.give(both)
 	runtime.KeepAlive(w)
@@ -74,6 +73,7 @@ func (d *Device) LinearBackward(dx, v, dy tensor.Tensor, tw tensor.Weight, a ten
 		d.MatMulT(dx, v, a.A, true)
 		return
 	}
+	checkF32("LinearBackward", v)
 	d.begin("LinearBackward", dx, v, dy)
 	d.attach(w, a)
 	r, below := roundUp(rank, 8), w.below()
@@ -87,7 +87,7 @@ func (d *Device) LinearBackward(dx, v, dy tensor.Tensor, tw tensor.Weight, a ten
 	d.begin("LinearBackward", dx, v, dy)
 	d.convert(rows{both + cuda.Pointer(2*below), dtype.BF16, r, ld}, rowsOf(v), dy.Rows, 0)
 	o = cuda.Operands{Y: cuda.Pointer(dx.Handle), X: both, W: w.at, T: dy.Rows, N: w.k, K: ld, Ldx: ld, Ldw: w.ld, Ldy: w.k,
-		Flags: flags(accumulate)}
+		Flags: flags("LinearBackward", dx, accumulate)}
 	d.product(d.kernelFor(cuda.ProductBF16T, o), o)
 	d.give(both)
 	runtime.KeepAlive(w)

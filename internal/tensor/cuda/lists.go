@@ -18,7 +18,8 @@ func checkRows(operation string, l tensor.Ints, rows int) {
 	}
 }
 
-// byRows runs a kernel with a block for each number of a list, a row of a tensor with the given rows.
+// byRows runs the kernel for the tensors' types with a block for each number of a list, a row of a tensor with
+// the given rows.
 func (d *Device) byRows(operation, kernel string, y, x tensor.Tensor, list tensor.Ints, blocks, rows int) {
 	if len(list.Host) != blocks || y.Cols != x.Cols {
 		panic("cuda: " + operation + ": the rows do not fit")
@@ -26,7 +27,7 @@ func (d *Device) byRows(operation, kernel string, y, x tensor.Tensor, list tenso
 	checkRows(operation, list, rows)
 	d.begin(operation, y, x)
 	at := d.ints(list)
-	d.launch(kernel, blocks, 1, pointer(y), pointer(x), cuda.Argument(at.at), cuda.Int(y.Cols))
+	d.launch(d.typed(kernel, y, x), blocks, 1, pointer(y), pointer(x), cuda.Argument(at.at), cuda.Int(y.Cols))
 	d.drop(at)
 }
 
@@ -51,6 +52,7 @@ func (d *Device) ScatterAdd(y, x tensor.Tensor, rows tensor.Ints) {
 		panic("cuda: ScatterAdd: the rows do not fit the input")
 	}
 	checkRows("ScatterAdd", rows, y.Rows)
+	checkF32("ScatterAdd", y, x)
 	d.begin("ScatterAdd", y, x)
 	at := d.ints(rows)
 	d.launch("scatter_add", (x.Cols+threads-1)/threads, 1, pointer(y), pointer(x), cuda.Argument(at.at), cuda.Int(x.Rows), cuda.Int(x.Cols))
@@ -75,5 +77,6 @@ func (d *Device) heads(name string, q, k, v, qkv tensor.Tensor, heads int, join 
 		panic("cuda: the heads do not fit the joint matrix")
 	}
 	d.begin(name, q, k, v, qkv)
-	d.launch("heads", q.Rows, 1, pointer(q), pointer(k), pointer(v), pointer(qkv), cuda.Int(q.Cols), cuda.Int(q.Cols/heads), flag(join))
+	kernel := d.typed("heads", q, k, v, qkv)
+	d.launch(kernel, q.Rows, 1, pointer(q), pointer(k), pointer(v), pointer(qkv), cuda.Int(q.Cols), cuda.Int(q.Cols/heads), flag(join))
 }

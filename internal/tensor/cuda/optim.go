@@ -33,6 +33,7 @@ func (d *Device) Update(ps []tensor.Param, scale float32, a tensor.AdamW) {
 		sameShape(p.Grad, p.Value)
 		sameShape(p.M, p.Value)
 		sameShape(p.V, p.Value)
+		checkF32("Update", p.Value, p.Grad, p.M, p.V)
 		if p.Value.Len() == 0 {
 			continue
 		}
@@ -67,6 +68,7 @@ func (d *Device) SumSquares(ts ...tensor.Tensor) tensor.Value {
 			n++
 		}
 	}
+	checkF32("SumSquares", ts...)
 	d.begin("SumSquares", ts...)
 	if n == 0 {
 		return tensor.Known(0.0)
@@ -85,6 +87,7 @@ func (d *Device) Dot(x, weights tensor.Tensor) tensor.Value {
 	if x.Cols != 1 || !weights.None() && weights.Len() != x.Rows {
 		panic("cuda: the weights do not fit the rows")
 	}
+	checkF32("Dot", x, weights)
 	d.begin("Dot", x, weights)
 	if x.Rows == 0 {
 		return tensor.Known(0.0)

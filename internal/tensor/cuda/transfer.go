@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"barka/internal/cuda"
+	"barka/internal/dtype"
 	"barka/internal/tensor"
 )
 
@@ -146,7 +147,11 @@ func (d *Device) Upload(dst tensor.Tensor, src []float32) {
 		panic("cuda: Upload: the lengths differ")
 	}
 	d.begin("Upload", dst)
-	d.push(cuda.Pointer(dst.Handle), bytesOf(src))
+	if dst.Type == tensor.BF16 {
+		d.push(at(dst), dtype.Narrow(dtype.BF16, src))
+		return
+	}
+	d.push(at(dst), bytesOf(src))
 }
 
 // Download implements tensor.Device.
@@ -155,14 +160,20 @@ func (d *Device) Download(dst []float32, src tensor.Tensor) {
 		panic("cuda: Download: the lengths differ")
 	}
 	d.begin("Download", src)
-	d.download(bytesOf(dst), cuda.Pointer(src.Handle))
+	if src.Type == tensor.BF16 {
+		stored := make([]byte, src.Bytes())
+		d.download(stored, at(src))
+		dtype.Widen(dst, dtype.BF16, stored)
+		return
+	}
+	d.download(bytesOf(dst), at(src))
 }
 
 // Zero implements tensor.Device.
 func (d *Device) Zero(t tensor.Tensor) {
 	d.begin("Zero", t)
 	if t.Len() > 0 {
-		d.stream.Fill(cuda.Pointer(t.Handle), 0, 4*t.Len())
+		d.stream.Fill(at(t), 0, t.Bytes())
 	}
 }
 
@@ -170,8 +181,12 @@ func (d *Device) Zero(t tensor.Tensor) {
 func (d *Device) Copy(dst, src tensor.Tensor) {
 	sameShape(dst, src)
 	d.begin("Copy", dst)
-	if src.Len() > 0 {
-		d.stream.Copy(cuda.Pointer(dst.Handle), cuda.Pointer(src.Handle), 4*src.Len())
+	switch {
+	case src.Len() == 0:
+	case dst.Type == src.Type:
+		d.stream.Copy(at(dst), at(src), src.Bytes())
+	default:
+		d.convert(rowsOf(dst), rowsOf(src), src.Rows, 0)
 	}
 }
 

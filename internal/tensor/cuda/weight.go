@@ -219,7 +219,13 @@ type rows struct {
 }
 
 // rowsOf returns the rows of a tensor.
-func rowsOf(t tensor.Tensor) rows { return rows{cuda.Pointer(t.Handle), dtype.F32, t.Cols, t.Cols} }
+func rowsOf(t tensor.Tensor) rows {
+	stored := dtype.F32
+	if t.Type == tensor.BF16 {
+		stored = dtype.BF16
+	}
+	return rows{at(t), stored, t.Cols, t.Cols}
+}
 
 // convert sets n rows of y to those of x and the zeros behind them. bad, if it is not 0, counts infinities
 // and NaNs.
@@ -273,6 +279,7 @@ func (d *Device) Repack(tw tensor.Weight, t tensor.Tensor) {
 	if w.n != t.Rows || w.k != t.Cols || w.dtype != dtype.F32 {
 		panic("cuda: Repack: the weight has another shape or type")
 	}
+	checkF32("Repack", t)
 	d.begin("Repack", t)
 	if t.Len() > 0 {
 		d.stream.Copy(w.at, cuda.Pointer(t.Handle), 4*t.Len())

@@ -195,16 +195,16 @@ func (s *session) launches() {
 func (s *session) rows() {
 	T, D, F := s.size(8192), s.size(2304), s.size(9216)
 	x, y, w := s.random(4*T*D), must(s.Alloc(4*T*D)), s.random(4*D)
-	f := s.kernels.Function("rms_norm_bf16")
+	f := s.kernels.Function("rms_norm_bf16_f32")
 	t := s.seconds(20, func() {
 		s.Compute.Launch(f, T, 1, cuda.Argument(y), cuda.Argument(x), cuda.Argument(w), cuda.Int(D), cuda.Float(1e-6), cuda.Int(1))
 	})
-	s.add("rows", "rms_norm_bf16", fmt.Sprintf("%d×%d", T, D), float64(T*D*6)/t/1e12, "TB/s")
-	f = s.kernels.Function("add_bf16")
+	s.add("rows", "rms_norm_bf16_f32", fmt.Sprintf("%d×%d", T, D), float64(T*D*6)/t/1e12, "TB/s")
+	f = s.kernels.Function("add_f32_bf16")
 	t = s.seconds(20, func() {
 		s.Compute.Launch(f, 8*s.Processors, 1, cuda.Argument(y), cuda.Argument(x), cuda.Size(T*D))
 	})
-	s.add("rows", "add_bf16", fmt.Sprintf("%d×%d", T, D), float64(T*D*10)/t/1e12, "TB/s")
+	s.add("rows", "add_f32_bf16", fmt.Sprintf("%d×%d", T, D), float64(T*D*10)/t/1e12, "TB/s")
 	s.free(x, y, w)
 	g, z := s.random(2*T*2*F), must(s.Alloc(2*T*F))
 	f = s.kernels.Function("gate_bf16")
