@@ -112,15 +112,12 @@ func (p *Pair) Forward(dev tensor.Device, base Base, y, x tensor.Tensor, drop Dr
 	}
 	in := p.dropped(dev, x, drop)
 	var s Saved
-	switch {
-	case p.Magnitude != nil:
+	if p.Magnitude != nil {
 		s = p.forwardDoRA(dev, base, y, x, in, drop, save)
-	case y.None():
-		s.U = p.add(dev, y, in)
-	default:
+	} else {
 		s.U = dev.Alloc(in.Rows, p.Rank())
 		dev.Linear(y, s.U, x, in, base.W, base.Bias, p.adapter())
-		if p.Initial != nil {
+		if p.Initial != nil && !y.None() {
 			dev.Free(p.Initial.add(dev, y, x))
 		}
 	}
@@ -137,14 +134,12 @@ func (p *Pair) Forward(dev tensor.Device, base Base, y, x tensor.Tensor, drop Dr
 // adapter returns the packed pair as an operand of Device.Linear.
 func (p *Pair) adapter() tensor.Adapter { return tensor.Adapter{A: p.a, B: p.b, Scale: p.Scale} }
 
-// add adds s·B·A·x̃ to y [T,N], unless y is none. It returns u = s·A·x̃ [T,r].
+// add adds s·B·A·x̃ to y [T,N]. It returns u = s·A·x̃ [T,r].
 func (p *Pair) add(dev tensor.Device, y, in tensor.Tensor) tensor.Tensor {
 	u := dev.Alloc(in.Rows, p.Rank())
 	dev.MatMul(u, in, p.a, tensor.Tensor{}, false) // u [T,r] = x̃·Aᵀ
 	dev.Scale(u, p.Scale)
-	if !y.None() {
-		dev.MatMul(y, u, p.b, tensor.Tensor{}, true) // y [T,N] += u·Bᵀ
-	}
+	dev.MatMul(y, u, p.b, tensor.Tensor{}, true) // y [T,N] += u·Bᵀ
 	return u
 }
 

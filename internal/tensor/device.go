@@ -176,7 +176,8 @@ type Device interface {
 	// back.
 	MatMulT(dx, dy Tensor, w Weight, accumulate bool)
 	// Linear sets u [T,r] = Scale·in·Aᵀ and y [T,N] = x·Wᵀ + bias + u·Bᵀ. in [T,K] is x, or what dropout
-	// has left of it. With a BF16 weight a device may round in, A, u and B to BF16 for these products.
+	// has left of it. With a BF16 weight a device may round in, A, u and B to BF16 for these products. If y
+	// is none, u alone is set, to the same values.
 	Linear(y, u, x, in Tensor, w Weight, bias Tensor, a Adapter)
 	// LinearBackward sets v [T,r] = Scale·dy·B and dx [T,K] = dy·W + v·A, or adds dx with accumulate. A
 	// device may round as in Linear.

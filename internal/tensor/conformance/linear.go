@@ -58,6 +58,11 @@ func (s *suite) linear(what string, w, bias, a, b matrix, pw tensor.Weight, adap
 		}
 		s.near(what+" u", u, wantU, rounded(dt, in, a))
 		s.near(what+" y", y, want, rounded(dt, in, a, b))
+		only := s.dev.Alloc(T, a.rows)
+		s.dev.Linear(tensor.Tensor{}, only, px, pin, pw, tensor.Tensor{}, adapter)
+		if !slices.Equal(s.get(only).v, s.get(u).v) {
+			s.Fatalf("%s: u differs without y", what)
+		}
 	}
 	one, few := s.dev.AllocAs(1, w.rows, stored), s.dev.Alloc(1, a.rows)
 	s.dev.Linear(y, u, px, px, pw, tensor.Tensor{}, adapter)

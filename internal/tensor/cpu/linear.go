@@ -4,10 +4,14 @@ import "barka/internal/tensor"
 
 // Linear implements tensor.Device. All adapters are float32 here, so that the products are apart.
 func (d *Device) Linear(y, u, x, in tensor.Tensor, w tensor.Weight, bias tensor.Tensor, a tensor.Adapter) {
-	d.MatMul(y, x, w, bias, false)
+	if !y.None() {
+		d.MatMul(y, x, w, bias, false)
+	}
 	d.MatMul(u, in, a.A, tensor.Tensor{}, false)
 	d.Scale(u, a.Scale)
-	d.MatMul(y, u, a.B, tensor.Tensor{}, true)
+	if !y.None() {
+		d.MatMul(y, u, a.B, tensor.Tensor{}, true)
+	}
 }
 
 // LinearBackward implements tensor.Device.

@@ -206,9 +206,11 @@ func (m *Meter) MatMulT(dx, dy tensor.Tensor, w tensor.Weight, accumulate bool) 
 
 // Linear implements tensor.Device.
 func (m *Meter) Linear(y, u, x, in tensor.Tensor, w tensor.Weight, bias tensor.Tensor, a tensor.Adapter) {
-	m.MatMul(y, x, w, bias, false)
 	m.MatMul(u, in, a.A, tensor.Tensor{}, false)
-	m.MatMul(y, u, a.B, tensor.Tensor{}, true)
+	if !y.None() {
+		m.MatMul(y, x, w, bias, false)
+		m.MatMul(y, u, a.B, tensor.Tensor{}, true)
+	}
 }
 
 // LinearBackward implements tensor.Device.

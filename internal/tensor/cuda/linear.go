@@ -23,14 +23,18 @@ func (d *Device) Linear(y, u, x, in tensor.Tensor, tw tensor.Weight, bias tensor
 	w := tw.(*weight)
 	rank, k := a.A.Dims()
 	if n, r := a.B.Dims(); u.Rows != x.Rows || u.Cols != rank || in.Rows != x.Rows || in.Cols != k || k != w.k || n != w.n || r != rank ||
-		x.Cols != w.k || y.Cols != w.n || x.Rows != y.Rows || !bias.None() && bias.Len() != w.n {
+		x.Cols != w.k || !y.None() && (y.Cols != w.n || x.Rows != y.Rows) || !bias.None() && bias.Len() != w.n {
 		panic("cuda: Linear: the shapes do not fit")
 	}
 	if w.dtype != dtype.BF16 {
-		d.MatMul(y, x, w, bias, false)
+		if !y.None() {
+			d.MatMul(y, x, w, bias, false)
+		}
 		d.MatMul(u, in, a.A, tensor.Tensor{}, false)
 		d.Scale(u, a.Scale)
-		d.MatMul(y, u, a.B, tensor.Tensor{}, true)
+		if !y.None() {
+			d.MatMul(y, u, a.B, tensor.Tensor{}, true)
+		}
 		return
 	}
 	checkF32("Linear", u)
@@ -38,10 +42,15 @@ func (d *Device) Linear(y, u, x, in tensor.Tensor, tw tensor.Weight, bias tensor
 	d.attach(w, a)
 	r := roundUp(rank, 8)
 	ld := w.width + r
-	both := d.take(2 * x.Rows * ld) // [x|u]
-	d.convert(rows{both, dtype.BF16, w.width, ld}, rowsOf(x), x.Rows, 0)
-	thin, ldThin := list{both, false}, ld
-	if in.Handle != x.Handle {
+	var both cuda.Pointer // [x|u]
+	var thin list
+	ldThin := ld
+	if !y.None() {
+		both = d.take(2 * x.Rows * ld)
+		d.convert(rows{both, dtype.BF16, w.width, ld}, rowsOf(x), x.Rows, 0)
+		thin.at = both
+	}
+	if y.None() || in.Handle != x.Handle {
 		thin, ldThin = d.narrow(in, w.width), w.width
 	}
 	o := cuda.Operands{Y: cuda.Pointer(u.Handle), X: thin.at, W: w.row(w.below()), T: x.Rows, N: rank, K: w.width,
@@ -49,6 +58,10 @@ func (d *Device) Linear(y, u, x, in tensor.Tensor, tw tensor.Weight, bias tensor
 	d.product(d.kernelFor(cuda.ProductBF16, o), o)
 	d.drop(thin)
 	d.Scale(u, a.Scale)
+	if y.None() {
+		runtime.KeepAlive(w)
+		return
+	}
 	d.begin("Linear", y, u, x)
 	d.convert(rows{both + cuda.Pointer(2*w.width), dtype.BF16, r, ld}, rowsOf(u), x.Rows, 0)
 	o = cuda.Operands{Y: cuda.Pointer(y.Handle), X: both, W: w.at, Bias: cuda.Pointer(bias.Handle), T: x.Rows, N: w.n, K: ld,
