@@ -18,7 +18,7 @@ type reproduceCmd struct {
 	Contact string `help:"Your mail address or page, for the operators of the wiki." env:"BARKA_CONTACT" placeholder:"ADDRESS"`
 
 	RowsTolerance     float64 `help:"Largest relative difference of numbers of rows." default:"0.05"`
-	LossTolerance     float64 `help:"Largest relative difference of losses." default:"0.02"`
+	LossTolerance     float64 `help:"Largest relative difference of losses; a loss below 0.1 counts as 0.1." default:"0.02"`
 	AccuracyTolerance float64 `help:"Largest absolute difference of scores; one question is always allowed." default:"0.02"`
 }
 

@@ -12,10 +12,13 @@ import (
 
 // Tolerances bound the differences of runs on machines with different kernels.
 type Tolerances struct {
-	// Rows and Loss are relative, Accuracy is absolute (1 is all questions). One question is
+	// Rows and Loss are relative, Loss to at least smallLoss, Accuracy is absolute (1 is all questions). One question is
 	// tolerated in any task.
 	Rows, Loss, Accuracy float64
 }
+
+// smallLoss is the loss below which the tolerance no longer shrinks with it, as rounding errors do not.
+const smallLoss = 0.1
 
 // DefaultTolerances are those of `barka reproduce`.
 func DefaultTolerances() Tolerances { return Tolerances{Rows: 0.05, Loss: 0.02, Accuracy: 0.02} }
@@ -201,7 +204,7 @@ func (t Tolerances) compare(was, now recipe.Measure) Status {
 	case recipe.Rows:
 		allowed = t.Rows * math.Abs(was.Value)
 	case recipe.LossKind:
-		allowed = t.Loss * math.Abs(was.Value)
+		allowed = t.Loss * max(math.Abs(was.Value), smallLoss)
 	case recipe.Accuracy:
 		allowed = max(t.Accuracy, 1/float64(max(was.Questions, 1)))
 	}

@@ -119,6 +119,12 @@ func TestCompare(t *testing.T) {
 			t.Errorf("%s: reproduced %t, %d different: %+v", name, got.Reproduced(), got.Count(Different), got.Rows)
 		}
 	}
+	tiny := func(v float64) recipe.Measure { return recipe.Measure{Kind: recipe.LossKind, Value: v} }
+	for now, want := range map[float64]Status{0.019: Equal, 0.0209: Near, 0.0211: Different} {
+		if got := DefaultTolerances().compare(tiny(0.019), tiny(now)); got != want {
+			t.Errorf("losses 0.019 and %g: %s, expected %s", now, got, want)
+		}
+	}
 	l.Machines = append(l.Machines, "linux/amd64/generic")
 	if l.Compare(same, example().Results, DefaultTolerances()).SameKernels {
 		t.Error("a run of two machines was made with the same kernels as one of them")
