@@ -32,7 +32,12 @@ func decoder(t testing.TB, name string) model.Decoder {
 
 func translator(t testing.TB, threads int) model.Seq2Seq {
 	t.Helper()
-	m, err := model.OpenSeq2Seq(golden.Dir("m2m100"), model.Options{Device: testdevice.New(t, threads), DType: dtype.F32})
+	return translatorAs(t, threads, dtype.F32)
+}
+
+func translatorAs(t testing.TB, threads int, dt dtype.DType) model.Seq2Seq {
+	t.Helper()
+	m, err := model.OpenSeq2Seq(golden.Dir("m2m100"), model.Options{Device: testdevice.New(t, threads), DType: dt})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,9 +135,14 @@ func TestRefusesEmptyAndTooLong(t *testing.T) {
 // TestSeq2SeqLogits compares encoder states and teacher-forced logits, all
 // pairs in one ragged batch, with each pair run alone by transformers.
 func TestSeq2SeqLogits(t *testing.T) {
+	for dt, tolerance := range map[dtype.DType]float64{dtype.F32: 2e-5, dtype.BF16: 0.05} {
+		t.Run(string(dt), func(t *testing.T) { seq2SeqLogits(t, translatorAs(t, 2, dt), tolerance) })
+	}
+}
+
+func seq2SeqLogits(t *testing.T, m model.Seq2Seq, tolerance float64) {
 	var want golden.Beams
 	g := golden.Load(t, "m2m100", &want)
-	m := translator(t, 2)
 	dev := m.Device()
 	pass := func(seqs [][]int32) (*nn.Pass, []int32) {
 		var tokens []int32
@@ -158,7 +168,7 @@ func TestSeq2SeqLogits(t *testing.T) {
 	for i := range want.Sources {
 		at := p.Layout.Starts[i : i+2]
 		golden.Near(t, fmt.Sprintf("encoder %d", i), testdevice.Values(dev, states.Slice(int(at[0]), int(at[1]))),
-			g.Tensor(fmt.Sprintf("encoder.%d", i)), 2e-5)
+			g.Tensor(fmt.Sprintf("encoder.%d", i)), tolerance)
 		cross.Keys = append(cross.Keys, rows[at[0]:at[1]])
 	}
 	h, err := m.Decode(q, targets, nil, source, &cross)
@@ -171,7 +181,7 @@ func TestSeq2SeqLogits(t *testing.T) {
 	for i := range want.Targets {
 		at := q.Layout.Starts[i : i+2]
 		golden.Near(t, fmt.Sprintf("logits %d", i), testdevice.Values(dev, y.Slice(int(at[0]), int(at[1]))),
-			g.Tensor(fmt.Sprintf("logits.%d", i)), 2e-5)
+			g.Tensor(fmt.Sprintf("logits.%d", i)), tolerance)
 	}
 }
 

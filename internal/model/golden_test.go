@@ -173,33 +173,37 @@ func TestBatchInvariance(t *testing.T) {
 // bits as running it whole.
 func TestCache(t *testing.T) {
 	for _, name := range golden.Decoders {
-		t.Run(name, func(t *testing.T) {
-			var want golden.Decoder
-			golden.Load(t, name, &want)
-			m := open(t, name, 2, dtype.F32)
-			seq := want.Sequences[4]
-			h, _ := forward(t, m, [][]int32{seq})
-			whole := testdevice.Values(m.Device(), h)
-			cache := m.NewCache()
-			var rows []int32
-			for at := 0; at < len(seq); {
-				n := min(1+at%5, len(seq)-at)
-				fresh := cache.Reserve(n)
-				rows = append(rows, fresh...)
-				layout := tensor.Layout{Starts: []int32{0, int32(n)}, Past: []int32{int32(at)}, Keys: [][]int32{rows}}
-				p := &nn.Pass{Dev: m.Device(), Layout: &layout, Positions: layout.Positions(), Rows: fresh}
-				h, _, err := m.Forward(p, seq[at:at+n], cache)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for i, v := range testdevice.Values(m.Device(), h) {
-					if w := whole[at*h.Cols+i]; v != w {
-						t.Fatalf("token %d: state %d is %g through the cache, %g whole", at+i/h.Cols, i%h.Cols, v, w)
-					}
-				}
-				at += n
+		for _, dt := range []dtype.DType{dtype.F32, dtype.BF16} {
+			t.Run(name+"/"+string(dt), func(t *testing.T) {
+				var want golden.Decoder
+				golden.Load(t, name, &want)
+				throughCache(t, open(t, name, 2, dt), want.Sequences[4])
+			})
+		}
+	}
+}
+
+func throughCache(t *testing.T, m model.Decoder, seq []int32) {
+	h, _ := forward(t, m, [][]int32{seq})
+	whole := testdevice.Values(m.Device(), h)
+	cache := m.NewCache()
+	var rows []int32
+	for at := 0; at < len(seq); {
+		n := min(1+at%5, len(seq)-at)
+		fresh := cache.Reserve(n)
+		rows = append(rows, fresh...)
+		layout := tensor.Layout{Starts: []int32{0, int32(n)}, Past: []int32{int32(at)}, Keys: [][]int32{rows}}
+		p := &nn.Pass{Dev: m.Device(), Layout: &layout, Positions: layout.Positions(), Rows: fresh}
+		h, _, err := m.Forward(p, seq[at:at+n], cache)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range testdevice.Values(m.Device(), h) {
+			if w := whole[at*h.Cols+i]; v != w {
+				t.Fatalf("token %d: state %d is %g through the cache, %g whole", at+i/h.Cols, i%h.Cols, v, w)
 			}
-		})
+		}
+		at += n
 	}
 }
 

@@ -18,19 +18,24 @@ import (
 // activations, the lowest one keeps its input alone, or all do. Dropout is on.
 func TestRecomputedGradients(t *testing.T) {
 	for _, name := range golden.Trained {
-		t.Run(name, func(t *testing.T) {
-			var want golden.Decoder
-			golden.Load(t, name, &want)
-			m, a := adapted(t, name)
-			recomputedEqualsKept(t, m, a, want)
-		})
+		for _, dt := range []dtype.DType{dtype.F32, dtype.BF16} {
+			t.Run(name+"/"+string(dt), func(t *testing.T) {
+				var want golden.Decoder
+				golden.Load(t, name, &want)
+				m, a := adaptedAs(t, name, dt)
+				recomputedEqualsKept(t, m, a, want)
+			})
+		}
 	}
 }
 
 // recomputedEqualsKept compares passes in which no block, one, and all are recomputed.
 func recomputedEqualsKept(t *testing.T, m model.Decoder, a *model.Adapter, want golden.Decoder) {
 	t.Helper()
-	dev := m.Device().(*cpu.Device)
+	dev := m.Device().(interface {
+		tensor.Device
+		Live() int64
+	})
 	tokens, layout, rows, targets := batch(want.Sequences, want.Masks, []int{1, 2, 4})
 	drop := lora.Dropout{Rate: 0.1, Seed: 5}
 	for i := range tokens {

@@ -58,7 +58,13 @@ func backward(t *testing.T, m model.Decoder, seqs [][]int32, masks [][]int, pick
 // adapted opens a checkpoint with the adapter that peft started from.
 func adapted(t *testing.T, name string) (model.Decoder, *model.Adapter) {
 	t.Helper()
-	m := open(t, name, 2, dtype.F32)
+	return adaptedAs(t, name, dtype.F32)
+}
+
+// adaptedAs does the same with base weights of a type.
+func adaptedAs(t *testing.T, name string, dt dtype.DType) (model.Decoder, *model.Adapter) {
+	t.Helper()
+	m := open(t, name, 2, dt)
 	a, err := model.LoadAdapter(m, golden.Dir(name)+"/adapter")
 	if err != nil {
 		t.Fatal(err)
@@ -111,11 +117,7 @@ func TestLoRAOnRoundedWeights(t *testing.T) {
 			t.Run(name+"/"+string(dt), func(t *testing.T) {
 				var want golden.Decoder
 				g := golden.Load(t, name, &want)
-				m := open(t, name, 2, dt)
-				a, err := model.LoadAdapter(m, golden.Dir(name)+"/adapter")
-				if err != nil {
-					t.Fatal(err)
-				}
+				m, a := adaptedAs(t, name, dt)
 				a.Train(m.Device())
 				loss := backward(t, m, want.Sequences, want.Masks, []int{0, 1, 2, 3, 4}, 1/float32(want.TrainedTokens))
 				golden.Near(t, "loss", []float32{float32(loss / float64(want.TrainedTokens))}, []float32{float32(want.LoRALoss)}, 0.02)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"barka/internal/cuda"
+	"barka/internal/dtype"
 	"barka/internal/tensor"
 )
 
@@ -181,8 +182,13 @@ func (m *memory) forget() {
 // Alloc implements tensor.Device.
 func (d *Device) Alloc(rows, cols int) tensor.Tensor { return d.AllocAs(rows, cols, tensor.F32) }
 
-// OperandType implements tensor.Device.
-func (d *Device) OperandType(tensor.Weight) tensor.Type { return tensor.F32 }
+// OperandType implements tensor.Device. Products with BF16 weights read bfloat16, and store it.
+func (d *Device) OperandType(w tensor.Weight) tensor.Type {
+	if w.DType() == dtype.BF16 {
+		return tensor.BF16
+	}
+	return tensor.F32
+}
 
 // AllocAs implements tensor.Device.
 func (d *Device) AllocAs(rows, cols int, typ tensor.Type) tensor.Tensor {
