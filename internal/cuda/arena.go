@@ -105,22 +105,39 @@ func (a *Arena) mapChunk() error {
 	return nil
 }
 
+// Shrink gives the chunks behind the first `bytes` back, after the work recorded before.
+func (a *Arena) Shrink(bytes int) error {
+	if keep := roundUp(bytes, a.chunk) / a.chunk; keep < len(a.handles) {
+		return a.gpu.do(func() error { return a.unmap(keep) })
+	}
+	return nil
+}
+
+// unmap gives back all chunks but the first ones.
+func (a *Arena) unmap(keep int) error {
+	d := a.gpu.driver
+	if err := d.call(cuCtxSynchronize); err != nil {
+		return err
+	}
+	for n := len(a.handles) - 1; n >= keep; n-- {
+		if err := d.call(cuMemUnmap, uintptr(a.base)+uintptr(n*a.chunk), uintptr(a.chunk)); err != nil {
+			return err
+		}
+		handle := a.handles[n]
+		a.handles = a.handles[:n]
+		if err := d.call(cuMemRelease, uintptr(handle)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Close gives memory and addresses back, after the work recorded before.
 func (a *Arena) Close() error {
 	return a.gpu.do(func() error {
-		d := a.gpu.driver
-		if err := d.call(cuCtxSynchronize); err != nil {
+		if err := a.unmap(0); err != nil {
 			return err
 		}
-		for i, handle := range a.handles {
-			if err := d.call(cuMemUnmap, uintptr(a.base)+uintptr(i*a.chunk), uintptr(a.chunk)); err != nil {
-				return err
-			}
-			if err := d.call(cuMemRelease, uintptr(handle)); err != nil {
-				return err
-			}
-		}
-		a.handles = nil
-		return d.call(cuMemAddressFree, uintptr(a.base), uintptr(a.reserved))
+		return a.gpu.driver.call(cuMemAddressFree, uintptr(a.base), uintptr(a.reserved))
 	})
 }

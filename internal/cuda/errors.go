@@ -26,6 +26,7 @@ type Error struct {
 	Code   int    // CUresult
 	Name   string // of the code: CUDA_ERROR_OUT_OF_MEMORY
 	Text   string // what the driver says of it, or the compiler's log
+	Remedy string // what usually helps, or ""
 	// Launch is the number of the launch that failed, counted from 1 over all of the GPU, or 0 if
 	// another call failed.
 	Launch int64
@@ -40,8 +41,8 @@ func (e *Error) Error() string {
 	if e.Text != "" {
 		text += ": " + e.Text
 	}
-	if remedy := remedies[e.Code]; remedy != "" {
-		text += ". " + remedy
+	if e.Remedy != "" {
+		text += ". " + e.Remedy
 	}
 	return text
 }
@@ -82,7 +83,8 @@ func FailedLaunch(err error) (before int64, ok bool) {
 
 // failure builds the Error of a call.
 func (d *Driver) failure(s symbol, code int32) error {
-	return &Error{Call: names[s], Code: int(code), Name: d.text(cuGetErrorName, code), Text: d.text(cuGetErrorString, code)}
+	return &Error{Call: names[s], Code: int(code), Name: d.text(cuGetErrorName, code), Text: d.text(cuGetErrorString, code),
+		Remedy: remedies[int(code)]}
 }
 
 // text asks the driver for its name or description of a code; the C string is the driver's for good.

@@ -108,7 +108,7 @@ func (e *Engine) choose(h tensor.Tensor) {
 		e.drawing.run(dev, e.Threads, rows, head, softcap, func(i int, sampler *sampler, logits []float32) {
 			call := b.sampled[i]
 			s := &b.ready[call].sequence
-			b.choices[call] = sampler.choose(logits, &s.req.Sampling, s.seen, nil, s.rng.Float64())
+			b.choices[call] = sampler.choose(logits, &s.req.Sampling, s.seen, nil, s.draw())
 		})
 		dev.Free(rows)
 	}

@@ -149,14 +149,25 @@ func (b *beamSearch) reserve(sources []Source) {
 	b.cache.Grow(1 << bits.Len(uint(out)))
 }
 
-// admit encodes at least one source, and as many as the token budget allows.
+// admit encodes at least one source, and as many as the token budget allows. If the device's memory is
+// too short, the budget becomes smaller. A source's states do not depend on the others.
 func (b *beamSearch) admit(sources []Source, first int) ([]*sentence, error) {
-	var fresh []*sentence
+	for {
+		fresh, tokens, err := b.encode(sources, first)
+		if !tensor.OutOfMemory(err) || len(fresh) < 2 {
+			return fresh, err
+		}
+		b.o.EncodeBatchTokens = tokens / 2
+	}
+}
+
+// encode encodes the first sources, within the token budget, and returns the number of tokens.
+func (b *beamSearch) encode(sources []Source, first int) (fresh []*sentence, n int, err error) {
 	var tokens []int32
 	var lengths []int
 	for i, src := range sources {
 		if len(src.Tokens) == 0 {
-			return nil, fmt.Errorf("source %d has no tokens", first+i)
+			return nil, 0, fmt.Errorf("source %d has no tokens", first+i)
 		}
 		if len(tokens) > 0 && len(tokens)+len(src.Tokens) > b.o.EncodeBatchTokens {
 			break
@@ -169,17 +180,27 @@ func (b *beamSearch) admit(sources []Source, first int) ([]*sentence, error) {
 	p := &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions()}
 	states, err := b.m.Encode(p, tokens)
 	if err != nil {
-		return nil, err
+		return fresh, len(tokens), err
 	}
 	defer dev.Free(states)
-	rows := b.source.Reserve(len(tokens))
-	if err := b.m.ProjectSource(p, states, b.source, rows); err != nil {
-		return nil, err
+	rows, err := b.project(p, states)
+	if err != nil {
+		return fresh, len(tokens), err
 	}
 	for i, s := range fresh {
 		s.source = rows[layout.Starts[i]:layout.Starts[i+1]]
 	}
-	return fresh, nil
+	return fresh, len(tokens), nil
+}
+
+// project stores the keys and values of encoded sources and returns their rows.
+func (b *beamSearch) project(p *nn.Pass, states tensor.Tensor) (rows []int32, err error) {
+	defer tensor.Guard(&err)
+	rows = b.source.Reserve(states.Rows)
+	if err = b.m.ProjectSource(p, states, b.source, rows); err != nil {
+		b.source.Release(rows)
+	}
+	return rows, err
 }
 
 // sentence returns the search for a source before its first step.
@@ -254,6 +275,14 @@ func (b *beamSearch) step(active []*sentence) error {
 	if err != nil {
 		return err
 	}
+	return b.expandFrom(active, h)
+}
+
+// expandFrom expands each sentence from the states h [T,D] of its beams, which it frees.
+func (b *beamSearch) expandFrom(active []*sentence, h tensor.Tensor) (err error) {
+	dev := b.m.Device()
+	defer dev.Free(h)
+	defer tensor.Reclaim(dev, tensor.Mark(dev), &err)
 	last := dev.Alloc(len(b.ends), h.Cols)
 	dev.Gather(last, h, tensor.Ints{Host: b.ends})
 	if b.o.oneByOne() {
@@ -261,7 +290,7 @@ func (b *beamSearch) step(active []*sentence) error {
 	} else {
 		b.expandAll(active, last)
 	}
-	dev.Free(h, last)
+	dev.Free(last)
 	return nil
 }
 

@@ -56,6 +56,7 @@ type Engine struct {
 	cache   *model.Cache
 	pool    *pool
 	batch   batch
+	most    int // tokens and sequences of a pass since the device's memory was too short; 0 means no bound
 	drawing drawing
 }
 
@@ -190,7 +191,7 @@ func (e *Engine) reset() {
 func (e *Engine) serve() {
 	for e.receive() {
 		// Wait panics again in the callers.
-		if err := panics.Catch(e.step); err != nil {
+		if err := panics.Catch(e.step); err != nil && !e.shrink(err) {
 			e.fail(err)
 			e.reset() // rows that were not filled must not be shared
 		}
@@ -199,7 +200,9 @@ func (e *Engine) serve() {
 
 // step runs one pass.
 func (e *Engine) step() (err error) {
-	defer tensor.Guard(&err)
+	dev := e.Model.Device()
+	defer tensor.Reclaim(dev, tensor.Mark(dev), &err)
+	e.batch.reset()
 	e.cancelDone()
 	e.admit()
 	if len(e.active) == 0 {
@@ -207,6 +210,30 @@ func (e *Engine) step() (err error) {
 	}
 	e.schedulePass()
 	return e.run()
+}
+
+// shrink makes the next passes half as large as the last one, if the device's memory was too short for
+// it. It reports whether that is possible. All sequences are preempted: rows that the pass should have
+// filled must not be shared.
+func (e *Engine) shrink(err error) bool {
+	n := len(e.batch.tokens)
+	if !tensor.OutOfMemory(err) || n < 2 {
+		return false
+	}
+	e.most = n / 2
+	for len(e.active) > 0 {
+		e.preempt()
+	}
+	e.reset()
+	return true
+}
+
+// bounded returns n, or what shrink allows if that is less.
+func (e *Engine) bounded(n int) int {
+	if e.most > 0 {
+		return min(n, e.most)
+	}
+	return n
 }
 
 // receive moves the calls that have arrived to the waiting ones. It reports
@@ -283,7 +310,7 @@ func (e *Engine) admit() {
 		e.pool = newPool(e.cache, limit, keep, !e.NoPrefixSharing)
 	}
 	n := 0
-	for ; n < len(e.waiting) && len(e.active) < maxSequences(e.MaxSequences); n++ {
+	for ; n < len(e.waiting) && len(e.active) < e.bounded(maxSequences(e.MaxSequences)); n++ {
 		c := e.waiting[n]
 		shared := e.reusePrefix(c)
 		room := e.pool.available() - e.pendingTokens()
@@ -364,9 +391,9 @@ const BatchTokens = 512
 
 func (e *Engine) maxBatchTokens() int {
 	if e.MaxBatchTokens <= 0 {
-		return BatchTokens
+		return e.bounded(BatchTokens)
 	}
-	return e.MaxBatchTokens
+	return e.bounded(e.MaxBatchTokens)
 }
 
 // schedulePrompts distributes a budget of tokens over prompts. A quarter is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 
 	"barka/internal/dtype"
@@ -83,5 +84,71 @@ func TestBeamSearchFails(t *testing.T) {
 	}), 20)
 	if len(best) != 1 || len(best[0]) == 0 {
 		t.Errorf("after the failures the search returns %v", best)
+	}
+}
+
+// TestEngineTooLittleMemory: passes for which the memory of a device is too short run again with fewer
+// tokens. Answers, drawn ones too, have the same bits.
+func TestEngineTooLittleMemory(t *testing.T) {
+	m, dev := onFailing(t, "gemma2", model.OpenDecoder)
+	reqs := mixed(t, "gemma2")[:5]
+	for i := range reqs {
+		reqs[i].MaxNewTokens = 3
+	}
+	run := func() ([]generate.Result, error) {
+		return (&generate.Generator{Model: m, MaxBatchTokens: 40}).Run(context.Background(), reqs, nil)
+	}
+	want, err := run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := 0
+	n := dev.EachFull(func(after int) {
+		got, err := run()
+		switch {
+		case tensor.OutOfMemory(err):
+			failed++ // before a batch is scheduled, or in one of a single token
+		case err != nil:
+			t.Fatal(err)
+		}
+		for i := range got {
+			if err == nil && !same(got[i], want[i]) {
+				t.Fatalf("no memory after %d operations: request %d: %v, want %v", after, i, got[i], want[i])
+			}
+		}
+	})
+	if n < 100 || failed > n/10 {
+		t.Errorf("the memory can be too short in %d places, in %d of them for good", n, failed)
+	}
+}
+
+// TestEncodingTooLittleMemory: sources for which the memory of a device is too short are encoded in
+// smaller batches, and the search has the same hypotheses.
+func TestEncodingTooLittleMemory(t *testing.T) {
+	m, dev := onFailing(t, "m2m100", model.OpenSeq2Seq)
+	o := generate.BeamOptions{Beams: 2, MaxLength: 3, Start: 2, EOS: []int32{2}}
+	sources := generate.SourcesOf([][]int32{{5, 6, 2}, {7, 8, 9, 2}, {11, 2}}, -1)
+	run := func() ([][]generate.Hypothesis, error) {
+		return generate.BeamSearch(context.Background(), m, sources, o, nil)
+	}
+	want, err := run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded := 0
+	dev.EachFull(func(after int) {
+		got, err := run()
+		if err != nil && !tensor.OutOfMemory(err) {
+			t.Fatal(err)
+		}
+		if err == nil {
+			encoded++
+			if !reflect.DeepEqual(got, want) {
+				t.Fatalf("no memory after %d operations: %v, want %v", after, got, want)
+			}
+		}
+	})
+	if encoded < 30 {
+		t.Errorf("sources were encoded again in %d cases", encoded)
 	}
 }

@@ -13,6 +13,8 @@ type sequence struct {
 	rows    []int32 // cache rows of the tokens that have been run
 	logps   []float32
 	rng     *rand.Rand
+	drawn   float64 // the number that the next token is chosen by, if isDrawn
+	isDrawn bool
 	seen    []int32  // distinct tokens, if the sampling penalises repetition
 	isSeen  []uint64 // the same set as bits
 	answer  *answer
@@ -68,8 +70,18 @@ func (s *sequence) see(token int32) {
 	}
 }
 
+// draw returns the random number that the next token is chosen by. It is the same until accept, so that
+// a pass that failed can be repeated.
+func (s *sequence) draw() float64 {
+	if !s.isDrawn {
+		s.drawn, s.isDrawn = s.rng.Float64(), true
+	}
+	return s.drawn
+}
+
 // accept adds the chosen token and ends the answer if it is the last one.
 func (s *sequence) accept(c choice, positions int) {
+	s.isDrawn = false
 	if slices.Contains(s.req.Stop, c.token) {
 		s.end(FinishStop)
 		return

@@ -48,9 +48,7 @@ func (c *Cache) Take() int32 {
 	if c.fresh == c.rows {
 		c.Grow(max(2*c.rows, 64))
 	}
-	if c.fresh == c.backed {
-		c.back()
-	}
+	c.back(c.fresh + 1)
 	c.fresh++
 	return int32(c.fresh - 1)
 }
@@ -60,6 +58,7 @@ func (c *Cache) Reserve(n int) []int32 {
 	if need := n - len(c.free) - (c.rows - c.fresh); need > 0 {
 		c.Grow(max(2*c.rows, c.rows+need, 64))
 	}
+	c.back(c.fresh + n - len(c.free))
 	rows := make([]int32, n)
 	for i := range rows {
 		rows[i] = c.Take()
@@ -70,10 +69,13 @@ func (c *Cache) Reserve(n int) []int32 {
 // Release makes rows available again.
 func (c *Cache) Release(rows []int32) { c.free = append(c.free, rows...) }
 
-// back gives memory to the next rows.
-func (c *Cache) back() {
+// back gives memory to at least the first rows.
+func (c *Cache) back(rows int) {
+	if rows <= c.backed {
+		return
+	}
 	const atOnce = 256
-	backed := min(c.rows, c.backed+atOnce)
+	backed := min(c.rows, max(rows, c.backed+atOnce))
 	for _, l := range c.layers {
 		c.dev.Back(l.K, backed)
 		c.dev.Back(l.V, backed)
@@ -90,8 +92,9 @@ func (c *Cache) Grow(rows int) {
 	c.addresses = 0
 	for i := range c.layers {
 		l := &c.layers[i]
-		l.K = c.dev.Grow(l.K, c.fresh, rows, c.width, c.stored)
-		l.V = c.dev.Grow(l.V, c.fresh, rows, c.width, c.stored)
+		// A layer may have more rows already, if the memory for another one was too short then.
+		l.K = c.dev.Grow(l.K, c.fresh, max(rows, l.K.Rows), c.width, c.stored)
+		l.V = c.dev.Grow(l.V, c.fresh, max(rows, l.V.Rows), c.width, c.stored)
 		const prime = 1099511628211 // of FNV-1a
 		c.addresses = ((c.addresses^uint64(l.K.Handle))*prime ^ uint64(l.V.Handle)) * prime
 	}

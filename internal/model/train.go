@@ -67,7 +67,7 @@ func predicted(rows, targets []int32) tensor.Batch {
 // the lists prepared.
 func backward(m Decoder, p *nn.Pass, tokens []int32, lists tensor.Batch,
 	loss func(b tensor.Batch, nll, dpicked, picked tensor.Tensor)) (err error) {
-	defer tensor.Guard(&err)
+	defer tensor.Reclaim(p.Dev, tensor.Mark(p.Dev), &err)
 	n := len(lists.Picked.Host)
 	if n == 0 {
 		return nil
@@ -93,7 +93,7 @@ func backward(m Decoder, p *nn.Pass, tokens []int32, lists tensor.Batch,
 
 // NLL returns the nll of a batch, as in Backward, without gradients.
 func NLL(m Decoder, p *nn.Pass, tokens, rows, targets []int32) (values []float32, err error) {
-	defer tensor.Guard(&err)
+	defer tensor.Reclaim(p.Dev, tensor.Mark(p.Dev), &err)
 	if len(rows) == 0 {
 		return nil, nil
 	}

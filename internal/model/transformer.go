@@ -65,8 +65,8 @@ func (m *Transformer) Linears() []*nn.Linear {
 
 // Forward implements Decoder.
 func (m *Transformer) Forward(p *nn.Pass, tokens []int32, cache *Cache) (h tensor.Tensor, t Tape, err error) {
-	defer tensor.Guard(&err)
 	dev := p.Dev
+	defer tensor.Reclaim(dev, tensor.Mark(dev), &err)
 	if cache != nil && p.Decodes() && !m.adapted() {
 		key := step{m, cache.addresses}
 		return p.Replay(key, tokens, nil, func() tensor.Tensor { return m.decode(p, len(tokens), cache) }), nil, nil

@@ -142,3 +142,42 @@ func TestFailingDevice(t *testing.T) {
 		t.Errorf("failures by operation: %v, want two where scores are read", last)
 	}
 }
+
+// TestTooLittleMemory: a batch for which the memory of a device is too short runs again in smaller
+// ones, with the same results, whichever operation fails. A batch of one request cannot.
+func TestTooLittleMemory(t *testing.T) {
+	host := cpu.New(1)
+	t.Cleanup(host.Close)
+	dev := &failing.Device{Device: host, After: -1}
+	m, err := model.OpenDecoder(golden.Dir("gemma2"), model.Options{Device: dev, DType: dtype.F32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reqs := questions(rand.New(rand.NewPCG(1, 2)))[:30]
+	for _, noSharing := range []bool{false, true} {
+		s := &score.Scorer{Model: m, Options: score.Options{MaxBatchTokens: 150, Ranks: true, NoPrefixSharing: noSharing}}
+		want, err := s.LogLikelihoods(context.Background(), reqs, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answered := 0
+		n := dev.EachFull(func(after int) {
+			answered = 0
+			got, err := s.LogLikelihoods(context.Background(), reqs, func(int) { answered++ })
+			if err != nil && !strings.Contains(err.Error(), "LogProbs") { // whose result is read when it is too late
+				t.Fatalf("no memory after %d operations: %v", after, err)
+			}
+			if err == nil && (!reflect.DeepEqual(got, want) || answered != len(reqs)) {
+				t.Fatalf("no memory after %d operations: the results differ, or %d requests are answered", after, answered)
+			}
+		})
+		if n < 50 {
+			t.Errorf("the memory can be too short in %d places", n)
+		}
+	}
+	one := &score.Scorer{Model: m, Options: score.Options{MaxBatchTokens: 40}}
+	dev.Full, dev.After = true, 2
+	if _, err := one.LogLikelihoods(context.Background(), reqs[:1], nil); !tensor.OutOfMemory(err) {
+		t.Errorf("a batch that cannot be smaller: error %v", err)
+	}
+}

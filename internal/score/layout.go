@@ -102,6 +102,18 @@ func (o *Options) batches(items []item) []batch {
 	return out
 }
 
+// shrink makes the batches of the next layout smaller than b, for which the device's memory was too
+// short. It reports whether that is possible. Results do not depend on batches.
+func (o *Options) shrink(b *batch) bool {
+	if len(b.items) > 1 {
+		o.MaxBatchTokens = max(len(b.tree(o.NoPrefixSharing).tokens)/2, 1)
+		return true
+	}
+	keeps := b.keep > 0
+	o.KeepTokens = -1
+	return keeps
+}
+
 // usable returns how many leading tokens of input the items can reuse from the
 // cache. Rows that predict a target are excluded: they must be in the pass that
 // scores them.

@@ -91,32 +91,56 @@ func (s *Scorer) Each(ctx context.Context, reqs []Request, done func(i int, r Re
 			}
 		}
 	}
-	rows := 0         // reserved in the cache
-	var last *running // a batch whose results have not been read
-	for _, b := range o.batches(items) {
+	run := &round{s: s, o: o, cache: cache, done: done}
+	for len(items) > 0 && err == nil {
+		items, err = run.batches(ctx, items)
+	}
+	return err
+}
+
+// round answers requests batch by batch.
+type round struct {
+	s     *Scorer
+	o     Options
+	cache *model.Cache
+	done  func(i int, r Result) error
+	rows  int      // reserved in the cache
+	last  *running // a batch whose results have not been read
+}
+
+// batches runs items and returns none of them, or those from a batch on for which the device's memory
+// was too short. They can be run again, in smaller batches.
+func (r *round) batches(ctx context.Context, items []item) (rest []item, err error) {
+	for _, b := range r.o.batches(items) {
 		if err := ctx.Err(); err != nil {
-			return cmp.Or(last.deliver(done), err)
+			return nil, cmp.Or(r.deliver(), err)
 		}
-		if b.keep > rows {
-			cache.Reserve(b.keep - rows)
-			rows = b.keep
+		next, err := r.start(&b)
+		if tensor.OutOfMemory(err) && r.o.shrink(&b) {
+			return items, nil
 		}
-		next, err := s.start(&b, cache, o.NoPrefixSharing)
 		if err != nil {
-			return err
+			return nil, err
 		}
+		items = items[len(b.items):]
 		// The device has the next batch. Only now does it make sense to wait for the last one.
-		if err := last.deliver(done); err != nil {
-			return err
+		if err := r.deliver(); err != nil {
+			return nil, err
 		}
-		if last = next; last.scores.Known() {
-			if err := last.deliver(done); err != nil {
-				return err
+		if r.last = next; next.scores.Known() {
+			if err := r.deliver(); err != nil {
+				return nil, err
 			}
-			last = nil
 		}
 	}
-	return last.deliver(done)
+	return nil, r.deliver()
+}
+
+// deliver calls done with the results that have not been read.
+func (r *round) deliver() error {
+	last := r.last
+	r.last = nil
+	return last.deliver(r.done)
 }
 
 // running is a batch whose scores the device may still be computing.
@@ -125,9 +149,16 @@ type running struct {
 	scores tensor.Pending[tensor.Scores]
 }
 
-// start runs a batch in one forward pass.
-func (s *Scorer) start(b *batch, cache *model.Cache, noSharing bool) (*running, error) {
-	t := b.tree(noSharing)
+// start runs a batch in one forward pass. A pass that fails may have overwritten what the one before
+// kept.
+func (r *round) start(b *batch) (_ *running, err error) {
+	s, cache, dev := r.s, r.cache, r.s.Model.Device()
+	defer tensor.Reclaim(dev, tensor.Mark(dev), &err)
+	if b.keep > r.rows {
+		cache.Reserve(b.keep - r.rows)
+		r.rows = b.keep
+	}
+	t := b.tree(r.o.NoPrefixSharing)
 	var rows, targets []int32
 	for i, it := range b.items {
 		for _, r := range t.rows[i][len(it.input)-len(it.targets):] {
@@ -136,7 +167,6 @@ func (s *Scorer) start(b *batch, cache *model.Cache, noSharing bool) (*running, 
 		targets = append(targets, it.targets...)
 	}
 	layout := t.layout()
-	dev := s.Model.Device()
 	pass := &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions(), PrefixRows: len(b.prefix), Keep: t.rows[len(t.rows)-1][:b.keep]}
 	if len(b.prefix) == 0 && b.keep == 0 {
 		cache = nil

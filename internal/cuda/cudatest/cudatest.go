@@ -134,6 +134,22 @@ func Plant(t testing.TB, name string, value int) {
 	t.Cleanup(func() { set("reset", 0) })
 }
 
+// FailAllocation makes the n-th allocation from now on fail, in an open GPU too. met, which is called
+// afterwards, ends that and reports whether there was one.
+func FailAllocation(t testing.TB, n int) (met func() bool) {
+	t.Helper()
+	if OnCard() {
+		t.Skip("failures are planted in the fake driver only")
+	}
+	set, count := planter(t), symbol(t, "barka_fake_allocations")
+	set("fail_allocation", n)
+	return func() bool {
+		asked, _, _ := purego.SyscallN(count)
+		set("fail_allocation", -1)
+		return int(asked) >= n
+	}
+}
+
 // OneOrder makes the fake driver run each launch once instead of in three orders of its threads, for
 // tests of whole models, until the process ends or a test that plants something else does.
 func OneOrder(t testing.TB) {
@@ -148,18 +164,25 @@ func OneOrder(t testing.TB) {
 // planter returns the fake driver's barka_fake_plant.
 func planter(t testing.TB) func(name string, value int) {
 	t.Helper()
-	library, err := purego.Dlopen(os.Getenv("BARKA_LIBCUDA"), purego.RTLD_NOW)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plant, err := purego.Dlsym(library, "barka_fake_plant")
-	if err != nil {
-		t.Fatal(err)
-	}
+	plant := symbol(t, "barka_fake_plant")
 	return func(name string, value int) {
 		text := append([]byte(name), 0)
 		purego.SyscallN(plant, uintptr(unsafe.Pointer(&text[0])), uintptr(value))
 	}
+}
+
+// symbol returns a function of the fake driver.
+func symbol(t testing.TB, name string) uintptr {
+	t.Helper()
+	library, err := purego.Dlopen(os.Getenv("BARKA_LIBCUDA"), purego.RTLD_NOW)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := purego.Dlsym(library, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
 // Open opens the first GPU until the test ends. A GPU that has failed by then fails the test.

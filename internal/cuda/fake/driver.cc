@@ -204,6 +204,12 @@ void barka_fake_plant(const char *name, long value) {
   allocations = launches = asked = 0;
 }
 
+// barka_fake_allocations counts the allocations since the last barka_fake_plant.
+long barka_fake_allocations() {
+  std::lock_guard<std::recursive_mutex> call(calls);
+  return allocations;
+}
+
 Result cuInit(u32) {
   if (Result r = (Result)plan("init", OK))
     return r;

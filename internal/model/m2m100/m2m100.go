@@ -230,7 +230,8 @@ func (m *Model) On(dev tensor.Device) model.Seq2Seq {
 // Encode implements model.Seq2Seq.
 func (m *Model) Encode(p *nn.Pass, tokens []int32) (h tensor.Tensor, err error) {
 	defer tensor.Guard(&err)
-	m.needPositions(p)
+	m.needPositions(p) // which stay
+	defer tensor.Reclaim(m.dev, tensor.Mark(m.dev), &err)
 	p.Prepare(tokens, nil)
 	defer p.Release()
 	x := m.input(p, m.encEmbed)
@@ -245,7 +246,7 @@ func (m *Model) Encode(p *nn.Pass, tokens []int32) (h tensor.Tensor, err error) 
 
 // ProjectSource implements model.Seq2Seq.
 func (m *Model) ProjectSource(p *nn.Pass, states tensor.Tensor, source *model.Cache, rows []int32) (err error) {
-	defer tensor.Guard(&err)
+	defer tensor.Reclaim(p.Dev, tensor.Mark(p.Dev), &err)
 	b := p.Dev.Prepare(tensor.Batch{Rows: tensor.Ints{Host: rows}})
 	for i := range m.decoder {
 		m.decoder[i].cross.Project(p, source.Layer(i), b.Rows, states)
@@ -257,7 +258,8 @@ func (m *Model) ProjectSource(p *nn.Pass, states tensor.Tensor, source *model.Ca
 // Decode implements model.Seq2Seq.
 func (m *Model) Decode(p *nn.Pass, tokens []int32, cache, source *model.Cache, sourceLayout *tensor.Layout) (h tensor.Tensor, err error) {
 	defer tensor.Guard(&err)
-	m.needPositions(p)
+	m.needPositions(p) // which stay
+	defer tensor.Reclaim(m.dev, tensor.Mark(m.dev), &err)
 	if cache != nil && p.Decodes() {
 		key := step{m, cache.Addresses(), source.Addresses(), m.positions.Handle}
 		return p.Replay(key, tokens, sourceLayout, func() tensor.Tensor { return m.decode(p, cache, source) }), nil
@@ -336,9 +338,10 @@ func (m *Model) growPositions(n int) {
 			row[half+j] = float32(math.Cos(angle))
 		}
 	}
+	grown := m.dev.Alloc(n, D)
+	m.dev.Upload(grown, values)
 	m.dev.Free(m.positions)
-	m.positions = m.dev.Alloc(n, D)
-	m.dev.Upload(m.positions, values)
+	m.positions = grown
 }
 
 func (l *encoderLayer) forward(p *nn.Pass, x tensor.Tensor) {

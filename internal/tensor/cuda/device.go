@@ -3,11 +3,13 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"barka/internal/cuda"
+	"barka/internal/printable"
 	"barka/internal/tensor"
 )
 
@@ -25,7 +27,8 @@ type Device struct {
 	packer  packer
 	kept    []cachedList
 	unused  *unused
-	stamps  int64 // of weights of PackTensor
+	stamps  int64  // of weights of PackTensor
+	crowded string // that other programs have memory of the GPU; "" if they have little
 
 	running operation
 	// recent holds the operations of the last launches, by the number of the launch. A launch that
@@ -60,6 +63,14 @@ func New(gpu *cuda.GPU) (*Device, error) {
 		return nil, err
 	}
 	d := &Device{gpu: gpu, kernels: k, stream: gpu.Compute, unused: new(unused)}
+	free, total, err := gpu.Memory()
+	if err != nil {
+		return nil, err
+	}
+	if free < total/10*9 {
+		d.crowded = fmt.Sprintf("When barka started, only %s of %s were free: other programs use the GPU (nvidia-smi lists them)",
+			printable.Bytes(free), printable.Bytes(total))
+	}
 	if err := d.memory.open(gpu); err != nil {
 		return nil, err
 	}
@@ -189,8 +200,13 @@ func (d *Device) fail(err error) {
 	if n, ok := cuda.FailedLaunch(err); ok && n < d.launches {
 		o = d.recent[n%int64(len(d.recent))]
 	}
-	panic(&tensor.Failure{Device: d.Name(), Operation: o.String(),
-		OutOfMemory: cuda.OutOfMemory(err) && d.gpu.Err() == nil, Err: err})
+	full := cuda.OutOfMemory(err) && d.gpu.Err() == nil
+	if e := (*cuda.Error)(nil); full && errors.As(err, &e) {
+		known := *e
+		known.Remedy = d.crowded
+		err = &known
+	}
+	panic(&tensor.Failure{Device: d.Name(), Operation: o.String(), OutOfMemory: full, Err: err})
 }
 
 // pointer returns a tensor's address as a kernel's argument, 0 for none.

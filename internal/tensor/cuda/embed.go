@@ -46,7 +46,8 @@ func (d *Device) Lookup(m tensor.Matrix) (made tensor.Table, err error) {
 	}
 	d.reclaim()
 	t.at = d.take(size * m.Rows * m.Cols)
-	reclaimed(d, t, t.at, 0)
+	d.memory.keep(t.at)
+	reclaimed(d, t, t.at)
 	// Some megabytes at a time, so that the checkpoint's pages can be released.
 	rows := max(1, stagingHalf/max(1, size*m.Cols))
 	values := make([]float32, min(rows, m.Rows)*m.Cols)

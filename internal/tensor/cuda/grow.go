@@ -67,7 +67,8 @@ func (d *Device) Back(t tensor.Tensor, rows int) {
 	before := a.Mapped()
 	err := a.Grow(bytes)
 	if cuda.OutOfMemory(err) {
-		d.dropRanges()
+		d.check(d.dropRanges())
+		d.check(d.memory.arena.Shrink(d.memory.end))
 		err = a.Grow(bytes)
 	}
 	d.memory.live += int64(a.Mapped() - before)
@@ -88,11 +89,15 @@ func (d *Device) endGrowing(t tensor.Tensor) bool {
 }
 
 // dropRanges gives the memory of idle ranges back.
-func (d *Device) dropRanges() {
-	for _, a := range d.growing.idle {
-		d.check(a.Close())
-	}
+func (d *Device) dropRanges() error {
+	idle := d.growing.idle
 	d.growing.idle = nil
+	for _, a := range idle {
+		if err := a.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // close gives back the memory of all ranges.

@@ -139,5 +139,5 @@ func (d *Device) extend(w *weight, rank int) {
 	w.cleanup.Stop()
 	d.give(w.at)
 	w.at, w.ld, w.adapter = made.at, made.ld, made.adapter
-	w.cleanup = reclaimed(d, w, w.at, 0)
+	w.cleanup = reclaimed(d, w, w.at)
 }

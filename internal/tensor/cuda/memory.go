@@ -18,13 +18,21 @@ type memory struct {
 	arena *cuda.Arena
 	end   int     // bytes of the arena below which ranges lie
 	idle  []block // free ranges below end, by address; neighbours are one range
-	used  map[cuda.Pointer]int
+	used  map[cuda.Pointer]grant
 	taken int64 // bytes in used
+	last  int64 // number of the last grant
 	// apart makes every range an allocation of the driver. Tests use it: the fake driver checks guard
 	// bytes around its allocations, and their contents begin as NaN.
 	apart bool
 
 	live, peak int64 // bytes of tensors
+}
+
+// grant is a range that is in use.
+type grant struct {
+	bytes  int
+	number int64 // in the order of take; 0 for memory that outlives the work that took it, as of weights
+	tensor bool  // it counts in live
 }
 
 // block is a range of addresses.
@@ -40,7 +48,7 @@ const (
 )
 
 func (m *memory) open(gpu *cuda.GPU) error {
-	m.gpu, m.used = gpu, map[cuda.Pointer]int{}
+	m.gpu, m.used = gpu, map[cuda.Pointer]grant{}
 	chunk := memoryChunk
 	if gpu.Info.Memory/1024 < memoryChunk {
 		chunk = smallChunk
@@ -75,7 +83,8 @@ func (m *memory) take(bytes int) (cuda.Pointer, error) {
 	if err != nil {
 		return 0, err
 	}
-	m.used[at] = bytes
+	m.last++
+	m.used[at] = grant{bytes: bytes, number: m.last}
 	m.taken += int64(bytes)
 	return at, nil
 }
@@ -104,17 +113,37 @@ func (m *memory) find(bytes int) (cuda.Pointer, error) {
 	return at, nil
 }
 
-// give takes a range back and returns its size.
-func (m *memory) give(at cuda.Pointer) int {
-	bytes, ok := m.used[at]
+// keep makes a range outlive the work that took it.
+func (m *memory) keep(at cuda.Pointer) {
+	g := m.used[at]
+	g.number = 0
+	m.used[at] = g
+}
+
+// count makes a range count as a tensor.
+func (m *memory) count(at cuda.Pointer) {
+	g := m.used[at]
+	g.tensor = true
+	m.used[at] = g
+	m.live += int64(g.bytes)
+	m.peak = max(m.peak, m.live)
+}
+
+// give takes a range back.
+func (m *memory) give(at cuda.Pointer) {
+	g, ok := m.used[at]
 	if !ok {
 		panic("cuda: Free: the memory was not allocated by the device, or is free already")
 	}
+	bytes := g.bytes
 	delete(m.used, at)
 	m.taken -= int64(bytes)
+	if g.tensor {
+		m.live -= int64(bytes)
+	}
 	if m.apart {
 		m.gpu.Free(at) // an error is the GPU's own and stays
-		return bytes
+		return
 	}
 	i, _ := slices.BinarySearchFunc(m.idle, at, func(b block, at cuda.Pointer) int {
 		if b.at < at {
@@ -135,7 +164,6 @@ func (m *memory) give(at cuda.Pointer) int {
 		m.end -= m.idle[n-1].bytes
 		m.idle = m.idle[:n-1]
 	}
-	return bytes
 }
 
 // take returns device memory for weights, tables and the work of the running operation. It fails the
@@ -152,8 +180,8 @@ func (d *Device) current() *memory {
 
 func (d *Device) takeFrom(m *memory, bytes int) cuda.Pointer {
 	at, err := m.take(bytes)
-	if cuda.OutOfMemory(err) {
-		d.dropRanges()
+	if cuda.OutOfMemory(err) && !d.replays.recording { // nothing may wait for the GPU in a recording
+		d.check(d.dropRanges())
 		d.reclaim()
 		at, err = m.take(bytes)
 	}
@@ -161,16 +189,38 @@ func (d *Device) takeFrom(m *memory, bytes int) cuda.Pointer {
 	return at
 }
 
-// give takes memory of take back, and returns its size. Work recorded before may still use it. What
-// the memory of recordings has forgotten is ignored: the results of Replay.
-func (d *Device) give(at cuda.Pointer) int {
+// give takes memory of take back. Work recorded before may still use it. What the memory of
+// recordings has forgotten is ignored: the results of Replay.
+func (d *Device) give(at cuda.Pointer) {
 	if r := &d.replays; r.owns(tensor.Tensor{Handle: uintptr(at)}) {
-		if _, ok := r.memory.used[at]; !ok {
-			return 0
+		if _, ok := r.memory.used[at]; ok {
+			r.memory.give(at)
 		}
-		return r.memory.give(at)
+		return
 	}
-	return d.memory.give(at)
+	d.memory.give(at)
+}
+
+// Mark returns a number that orders what is allocated before it and after it.
+func (d *Device) Mark() int64 { return d.memory.last }
+
+// Release frees the tensors and the memory of operations that are younger than a mark. Then it gives
+// memory that nothing uses back to the GPU, so that any kind of work can have it.
+func (d *Device) Release(mark int64) {
+	for at, g := range d.memory.used {
+		if g.number > mark {
+			d.memory.give(at)
+		}
+	}
+	d.replies.release(mark)
+	// An error is the GPU's own, and the next operation reports it.
+	d.dropRanges()
+	if r := &d.replays; r.open {
+		r.drop()
+		r.memory.forget()
+		r.memory.arena.Shrink(0)
+	}
+	d.memory.arena.Shrink(d.memory.end)
 }
 
 // forget takes everything back.
@@ -200,8 +250,7 @@ func (d *Device) AllocAs(rows, cols int, typ tensor.Type) tensor.Tensor {
 	at := d.take(t.Bytes())
 	t.Handle = uintptr(at)
 	if d.scope == nil {
-		d.memory.live += int64(d.memory.used[at])
-		d.memory.peak = max(d.memory.peak, d.memory.live)
+		d.memory.count(at)
 	}
 	return t
 }
@@ -210,10 +259,7 @@ func (d *Device) AllocAs(rows, cols int, typ tensor.Type) tensor.Tensor {
 func (d *Device) Free(ts ...tensor.Tensor) {
 	for _, t := range ts {
 		if t.Handle != 0 && !d.endGrowing(t) {
-			bytes := d.give(cuda.Pointer(t.Handle))
-			if !d.replays.owns(t) {
-				d.memory.live -= int64(bytes)
-			}
+			d.give(cuda.Pointer(t.Handle))
 		}
 	}
 }

@@ -231,6 +231,7 @@ func (d *Device) cached(values []float32) cuda.Pointer {
 		}
 	}
 	at := d.takeFrom(&d.memory, 4*len(values)) // it stays longer than the operations that are recorded
+	d.memory.keep(at)
 	d.push(at, bytesOf(values))
 	d.kept = append(d.kept, cachedList{slices.Clone(values), at})
 	return at

@@ -40,7 +40,7 @@ func TestReplay(t *testing.T) {
 	if step(1, 2, 3); calls != 3 {
 		t.Error("a step of another size ran a recording")
 	}
-	if len(d.replays.memory.used) != 0 || d.Live() != int64(d.memory.used[at(x)]) {
+	if len(d.replays.memory.used) != 0 || d.Live() != int64(d.memory.used[at(x)].bytes) {
 		t.Errorf("%d ranges of recordings are in use, %d bytes live", len(d.replays.memory.used), d.Live())
 	}
 }

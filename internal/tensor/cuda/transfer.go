@@ -75,6 +75,7 @@ type replies struct {
 type reply struct {
 	host   *cuda.Host
 	passed *cuda.Event
+	number int64 // of the use, in the order of memory's grants; 0 while it is idle
 }
 
 // mostReply is the most that one buffer has, in bytes. Longer results come in pieces.
@@ -109,22 +110,44 @@ func (d *Device) pull(src cuda.Pointer, n int) (wait func(use func([]byte))) {
 			d.fail(err)
 		}
 		use(b.host.Bytes[:n])
-		d.replies.idle[size] = append(d.replies.idle[size], b)
+		d.replies.put(b)
+	}
+}
+
+// put makes a buffer idle.
+func (r *replies) put(b *reply) {
+	b.number = 0
+	size := len(b.host.Bytes)
+	r.idle[size] = append(r.idle[size], b)
+}
+
+// release makes the buffers idle whose use is younger than a mark. Nobody waits for them.
+func (r *replies) release(mark int64) {
+	for _, b := range r.all {
+		if b.number > mark {
+			r.put(b)
+		}
 	}
 }
 
 // reply returns a buffer of the given size.
 func (d *Device) reply(size int) *reply {
 	r := &d.replies
+	d.memory.last++
 	if list := r.idle[size]; len(list) > 0 {
+		b := list[len(list)-1]
 		r.idle[size] = list[:len(list)-1]
-		return list[len(list)-1]
+		b.number = d.memory.last
+		return b
 	}
-	host, err := d.gpu.AllocHost(size)
-	d.check(err)
 	event, err := d.gpu.NewEvent()
 	d.check(err)
-	b := &reply{host, event}
+	host, err := d.gpu.AllocHost(size)
+	if err != nil {
+		event.Close() // the first error is the one to report
+		d.fail(err)
+	}
+	b := &reply{host, event, d.memory.last}
 	r.all = append(r.all, b)
 	if r.idle == nil {
 		r.idle = map[int][]*reply{}

@@ -75,17 +75,13 @@ func (d *Device) reclaim() {
 }
 
 // reclaimed gives memory of the device back once the program has dropped its owner, a weight or a table.
-func reclaimed[T any](d *Device, owner *T, at, more cuda.Pointer) runtime.Cleanup {
+func reclaimed[T any](d *Device, owner *T, at cuda.Pointer) runtime.Cleanup {
 	u := d.unused
-	return runtime.AddCleanup(owner, func(ranges [2]cuda.Pointer) {
+	return runtime.AddCleanup(owner, func(at cuda.Pointer) {
 		u.Lock()
 		defer u.Unlock()
-		for _, at := range ranges {
-			if at != 0 {
-				u.at = append(u.at, at)
-			}
-		}
-	}, [2]cuda.Pointer{at, more})
+		u.at = append(u.at, at)
+	}, at)
 }
 
 // newWeight allocates a weight with undefined values.
@@ -103,10 +99,11 @@ func (d *Device) newWeight(n, k int, dt dtype.DType) *weight {
 	}
 	w.ld = w.width
 	w.at = d.takeWeight(n * w.ld * dt.Size())
+	w.cleanup = reclaimed(d, w, w.at)
 	if w.lds > 0 {
 		w.scales = d.takeWeight(2 * n * w.lds)
+		reclaimed(d, w, w.scales)
 	}
-	w.cleanup = reclaimed(d, w, w.at, w.scales)
 	return w
 }
 
@@ -124,6 +121,7 @@ func (d *Device) takeWeight(bytes int) cuda.Pointer {
 		at, err = d.memory.take(bytes)
 	}
 	d.check(err)
+	d.memory.keep(at)
 	return at
 }
 

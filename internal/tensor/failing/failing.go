@@ -14,6 +14,8 @@ type Device struct {
 	// After counts down with each operation that can fail; the device fails from 0 on. A
 	// negative number never ends.
 	After int
+	// Full makes the failure a lack of memory: one operation fails, and the device works on.
+	Full bool
 }
 
 // Err is the cause of the failures.
@@ -23,7 +25,10 @@ var Err = errors.New("the device was taken away")
 func (d *Device) step(operation string) {
 	switch {
 	case d.After == 0:
-		panic(&tensor.Failure{Device: d.Name(), Operation: operation, Err: Err})
+		if d.Full {
+			d.After = -1
+		}
+		panic(&tensor.Failure{Device: d.Name(), Operation: operation, OutOfMemory: d.Full, Err: Err})
 	case d.After > 0:
 		d.After--
 	}
@@ -131,6 +136,18 @@ func (d *Device) SumSquares(ts ...tensor.Tensor) tensor.Value {
 		d.step("SumSquares")
 		return v.Get()
 	})
+}
+
+// EachFull runs work with a lack of memory after 0, 1, 2, … operations, until none is met. It returns
+// how many were met.
+func (d *Device) EachFull(work func(after int)) int {
+	defer func(full bool) { d.Full, d.After = full, -1 }(d.Full)
+	for n := 0; ; n++ {
+		d.Full, d.After = true, n
+		if work(n); d.After >= 0 {
+			return n
+		}
+	}
 }
 
 // Until runs work on the device with the failure after 0, 1, 2, … operations, until it has done
