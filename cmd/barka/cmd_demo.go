@@ -36,7 +36,7 @@ func (c *demoCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := a.runRecipe(r, c.Out, c.Restart, false, translationmemory.Off); err != nil {
+	if err := a.runRecipe(r, c.Out, translationmemory.Off, func(w *recipe.Runner) { w.Restart = c.Restart }); err != nil {
 		return err
 	}
 	return c.conclude(a)

@@ -60,7 +60,7 @@ func (c *reproduceCmd) Run(a *app) error {
 	if err := c.checkInputs(a, l, w, r); err != nil || c.DryRun {
 		return err
 	}
-	if err := a.runAll(w, r, false, c.Memory); err != nil {
+	if err := a.runAll(w, r, c.Memory); err != nil {
 		return err
 	}
 	return c.compare(a, l)

@@ -24,6 +24,7 @@ type runCmd struct {
 	Recipe  string  `arg:"" help:"Recipe file."`
 	Out     string  `help:"Working directory; default: runs/NAME, by the recipe's name." placeholder:"DIR"`
 	Restart bool    `help:"Discard stages made with other options."`
+	Other   bool    `name:"allow-other-device" help:"Continue a training that began on another --device; its bits are those of no single device."`
 	Retry   bool    `name:"retry-rejected" help:"Let synth ask again about passages whose requests failed."`
 	Memory  string  `help:"Translation memory; off is none, default: one in the user's cache directory, for all runs." placeholder:"FILE|off"`
 	DryRun  bool    `help:"Check the recipe and all it names, and estimate every stage; run nothing."`
@@ -57,7 +58,9 @@ func (c *runCmd) Run(a *app) error {
 	if c.DryRun {
 		return a.planRecipe(r, c.Out, c.Probe, c.Price)
 	}
-	return a.runRecipe(r, c.Out, c.Restart, c.Retry, c.Memory)
+	return a.runRecipe(r, c.Out, c.Memory, func(w *recipe.Runner) {
+		w.Restart, w.Retry, w.AllowOtherDevice = c.Restart, c.Retry, c.Other
+	})
 }
 
 // runDirectory is the default of --out.
@@ -273,7 +276,7 @@ func (a *app) fetchDatasets(w *recipe.Runner, plans []*hub.Plan) error {
 }
 
 // runRecipe runs a recipe and reports each stage when it finishes.
-func (a *app) runRecipe(r *recipe.Recipe, out string, restart, retry bool, memory string) error {
+func (a *app) runRecipe(r *recipe.Recipe, out, memory string, set func(*recipe.Runner)) error {
 	w, err := a.runner(r, out)
 	if err != nil {
 		return err
@@ -281,15 +284,15 @@ func (a *app) runRecipe(r *recipe.Recipe, out string, restart, retry bool, memor
 	if err := a.ready(w, r); err != nil {
 		return err
 	}
-	w.Retry = retry
-	return a.runAll(w, r, restart, memory)
+	set(w)
+	return a.runAll(w, r, memory)
 }
 
 // runAll runs the stages of a recipe that is ready.
-func (a *app) runAll(w *recipe.Runner, r *recipe.Recipe, restart bool, memory string) error {
+func (a *app) runAll(w *recipe.Runner, r *recipe.Recipe, memory string) error {
 	start := time.Now()
 	var steps []recipe.Step
-	w.Restart, w.Memory, w.Say = restart, memory, func(s recipe.Step) {
+	w.Memory, w.Say = memory, func(s recipe.Step) {
 		steps = append(steps, s)
 		a.reportStage(s)
 	}

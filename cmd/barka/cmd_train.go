@@ -82,6 +82,7 @@ type trainCmd struct {
 
 	Checkpointing string  `help:"Recompute activations, not keep them: on, off, or auto." default:"auto" enum:"auto,on,off"`
 	Restart       bool    `help:"Discard an output made with other options."`
+	OtherDevice   bool    `name:"allow-other-device" help:"Continue a run that began on another --device; its bits are those of no single device."`
 	Preview       bool    `help:"Show conversations with their trained tokens marked; train nothing."`
 	PreviewRows   int     `help:"Conversations that --preview shows." default:"3"`
 	DryRun        bool    `help:"Tokenize, count, estimate memory and time; train nothing."`
@@ -184,7 +185,9 @@ func (c *trainCmd) Run(a *app) error {
 	if in.ModelDigest, err = e.Digest(c.Model); err != nil {
 		return err
 	}
-	s, err := train.Run(a.ctx, o, in.Input, a.env(c.Out, nil, c.Restart))
+	env := a.env(c.Out, nil, c.Restart)
+	env.AllowOtherDevice = c.OtherDevice
+	s, err := train.Run(a.ctx, o, in.Input, env)
 	if err != nil {
 		return err
 	}

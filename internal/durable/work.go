@@ -126,7 +126,10 @@ func (w *Work) Start(identity any, replace bool) error {
 	return w.start(identity, replace, false)
 }
 
-// start writes identity.json into an empty partial directory.
+// Rename changes the identity of begun work.
+func (w *Work) Rename(b *Begun, identity any) error { return w.start(identity, b.Replace, b.Reopened) }
+
+// start writes identity.json.
 func (w *Work) start(identity any, replace, reopened bool) error {
 	raw, err := json.Marshal(identity)
 	if err != nil {

@@ -26,15 +26,17 @@ import (
 
 // Runner runs a recipe in a directory.
 type Runner struct {
-	Out      string
-	Engine   *backend.Engine
-	Hub      *hub.Client // used by Check to find what has to be downloaded
-	Restart  bool
-	Retry    bool   // ask again about passages whose requests failed
-	Memory   string // translation memory, as translationmemory.Choose takes it
-	Probe    int    // sentences that Plan translates to estimate the time
-	Progress progress.Reporter
-	Log      *slog.Logger
+	Out     string
+	Engine  *backend.Engine
+	Hub     *hub.Client // used by Check to find what has to be downloaded
+	Restart bool
+	// AllowOtherDevice continues a training that began on another kind of device.
+	AllowOtherDevice bool
+	Retry            bool   // ask again about passages whose requests failed
+	Memory           string // translation memory, as translationmemory.Choose takes it
+	Probe            int    // sentences that Plan translates to estimate the time
+	Progress         progress.Reporter
+	Log              *slog.Logger
 	// Revisions, if not nil, pins the benchmarks of the hub, whatever the recipe says.
 	Revisions benchdata.Revisions
 	Kernels   string // level of the kernels, for RunFile
@@ -98,7 +100,8 @@ func (c *chain) release() (err error) {
 
 // env returns the environment of a stage.
 func (c *chain) env(out string, in map[string]string) durable.Env {
-	return durable.Env{Out: c.path(out), In: in, Restart: c.Restart, Seed: c.r.Seed, Progress: c.Progress, Log: c.Log}
+	return durable.Env{Out: c.path(out), In: in, Restart: c.Restart, AllowOtherDevice: c.AllowOtherDevice, Seed: c.r.Seed,
+		Progress: c.Progress, Log: c.Log}
 }
 
 func (c *chain) path(name string) string { return filepath.Join(c.Out, name) }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"barka/internal/atomicfile"
@@ -29,22 +28,6 @@ const (
 	// bestDir holds the adapter with the smallest validation loss.
 	bestDir = "best"
 )
-
-// identity is what must be the same for a run to be continued.
-type identity struct {
-	Version int             `json:"version"`
-	Options json.RawMessage `json:"options"`
-	Seed    int64           `json:"seed"`
-	Model   string          `json:"model"`
-	Chat    string          `json:"chat,omitempty"` // digest of the chat template and its options
-	Data    string          `json:"data"`
-	Val     string          `json:"val,omitempty"`
-	// Adapter has the digests of the files of the adapter that the run continues.
-	Adapter map[string]string `json:"adapter,omitempty"`
-	// More are the further datasets. Weights are those of datasets that are not 1.
-	More    []string `json:"more,omitempty"`
-	Weights []string `json:"weights,omitempty"`
-}
 
 // known reports whether a file in the output directory is one that training
 // writes there, or wrote there in earlier versions.
@@ -141,17 +124,11 @@ func (s *standing) checkpoint(out string) string {
 	return ""
 }
 
-// refuse returns a badinput error that names what differs, if anything does.
-func refuse(dir, state string, then, now identity) error {
-	if diff := then.differences(now); len(diff) > 0 {
-		return durable.Refusal(dir, state, diff, durable.RestartOrElsewhere)
-	}
-	return nil
-}
-
-// begin locks the output directory and decides between done (a summary is
-// returned), continued, refused and new.
-func begin(out string, id identity, restart bool) (w *durable.Work, done *State, err error) {
+// begin locks the output directory and decides between done (a summary is returned), continued, refused
+// and new. The identity of a run that began on another device becomes that run's.
+func begin(out string, own *identity, restart bool) (w *durable.Work, done *State, err error) {
+	id := *own
+	defer func() { *own = id }()
 	if w, err = durable.NewWork(out); err != nil {
 		return nil, nil, err
 	}
@@ -188,13 +165,18 @@ func begin(out string, id identity, restart bool) (w *durable.Work, done *State,
 			begun = nil // it is the work that stands there: only tidying up was interrupted
 		}
 	}
+	if id.anyDevice && !restart {
+		id = id.afterAny(begun, then, there)
+	}
 	switch {
 	case restart:
 		err = start(w, out, id, there)
 	case begun == nil && there != nil && there.extendedBy(id) && there.checkpoint(out) != "":
 		err = start(w, out, id, there) // resume takes what the finished run left
 	case begun != nil && (there == nil || begun.Replace) && len(then.differences(id)) == 0:
-		done, err = complete(w)
+		if done, err = complete(w); err == nil && done == nil && len(id.Devices) > len(then.Devices) {
+			err = w.Rename(begun, id)
+		}
 	case begun != nil && there == nil:
 		err = refuse(w.Dir(), "begun", then, id)
 	case there == nil:
@@ -303,72 +285,4 @@ func (t *trainer) finish(id identity) (*State, error) {
 		return nil, err
 	}
 	return s, place(t.work)
-}
-
-// lengths are the options that say how long a run is.
-var lengths = []string{"epochs", "max_steps"}
-
-// course returns the identity without the length of the run. Checkpoints belong to it: a
-// longer run goes on from those of a shorter one.
-func (a identity) course() (identity, error) {
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(a.Options, &all); err != nil {
-		return a, err
-	}
-	for _, name := range lengths {
-		delete(all, name)
-	}
-	var err error
-	a.Options, err = json.Marshal(all)
-	return a, err
-}
-
-// extendedBy reports whether now is the finished run with more epochs or steps.
-func (s *standing) extendedBy(now identity) bool {
-	var o Options
-	if s.state == nil || json.Unmarshal(now.Options, &o) != nil {
-		return false
-	}
-	a, errA := s.course()
-	b, errB := now.course()
-	longer := o.Epochs > s.state.Epochs
-	if o.MaxSteps > 0 {
-		longer = o.MaxSteps > s.state.Steps
-	}
-	return longer && errA == nil && errB == nil && len(a.differences(b)) == 0
-}
-
-func (a identity) differences(b identity) []string {
-	if a.Version < b.Version {
-		return []string{fmt.Sprintf("stage version was %d and is now %d (%s)", a.Version, b.Version, changed)}
-	}
-	if strings.HasPrefix(b.Model, a.Model+"-") && !strings.HasPrefix(b.Model, a.Model+"-i8") &&
-		!strings.HasPrefix(b.Model, a.Model+"-cuda") {
-		b.Model = a.Model // earlier versions of barka train left the type out, which the options name too
-	}
-	return a.settings().Differences(b.settings())
-}
-
-func (a identity) settings() durable.Settings {
-	s := durable.Settings{"stage version": strconv.Itoa(a.Version), "seed": strconv.FormatInt(a.Seed, 10)}
-	for name, digest := range map[string]string{"model": a.Model, "chat template": a.Chat,
-		"content of the dataset": a.Data, "content of the validation set": a.Val} {
-		if digest != "" {
-			s[name] = digest
-		}
-	}
-	for name, digest := range a.Adapter {
-		s["adapter's "+name] = digest
-	}
-	for i, digest := range a.More {
-		s[fmt.Sprintf("content of dataset %d", i+2)] = digest
-	}
-	if len(a.Weights) > 0 {
-		s["weights of datasets"] = strings.Join(a.Weights, ", ")
-	}
-	s.Add(a.Options)
-	for _, name := range running { // earlier versions recorded save_steps
-		delete(s, "option "+name)
-	}
-	return s
 }

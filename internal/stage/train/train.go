@@ -156,7 +156,7 @@ func Run(ctx context.Context, o Options, in Input, env durable.Env) (s *State, e
 	if err != nil {
 		return nil, err
 	}
-	work, done, err := begin(env.Out, id, env.Restart)
+	work, done, err := begin(env.Out, &id, env.Restart)
 	if err != nil || done != nil {
 		return done, err
 	}
@@ -497,7 +497,8 @@ func (t *trainer) identity(ctx context.Context) (identity, error) {
 	if err != nil {
 		return identity{}, err
 	}
-	id := identity{Version: version, Options: options, Seed: t.env.Seed, Model: t.in.ModelDigest, Chat: t.chat}
+	id := identity{Version: version, Options: options, Seed: t.env.Seed, Model: t.in.ModelDigest, Chat: t.chat,
+		anyDevice: t.env.AllowOtherDevice}
 	sources, err := t.in.sources(t.o)
 	if err != nil {
 		return identity{}, err
