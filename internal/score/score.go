@@ -80,6 +80,9 @@ func (s *Scorer) Each(ctx context.Context, reqs []Request, done func(i int, r Re
 	cache := s.Model.NewCache()
 	defer cache.Free()
 	o := s.Options.Default(s.Model.Info(), cache.RowBytes())
+	if o.MaxBatchTokens <= 0 {
+		o.MaxBatchTokens = model.PassTokens(s.Model.Device(), s.Model.Info(), batchTokens)
+	}
 	items, cuts, err := o.items(reqs)
 	if err != nil {
 		return err
@@ -116,8 +119,11 @@ func (r *round) batches(ctx context.Context, items []item) (rest []item, err err
 			return nil, cmp.Or(r.deliver(), err)
 		}
 		next, err := r.start(&b)
-		if tensor.OutOfMemory(err) && r.o.shrink(&b) {
-			return items, nil
+		if tensor.OutOfMemory(err) {
+			if r.o.shrink(&b) {
+				return items, nil
+			}
+			return nil, cmp.Or(r.deliver(), err) // the device works on
 		}
 		if err != nil {
 			return nil, err

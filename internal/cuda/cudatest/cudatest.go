@@ -134,14 +134,15 @@ func Plant(t testing.TB, name string, value int) {
 	t.Cleanup(func() { set("reset", 0) })
 }
 
-// FailAllocation makes the n-th allocation from now on fail, in an open GPU too. met, which is called
-// afterwards, ends that and reports whether there was one.
+// FailAllocation makes the n-th allocation from now on fail, in an open GPU too, and when it is tried
+// again at once. met, which is called afterwards, ends that and reports whether there was one.
 func FailAllocation(t testing.TB, n int) (met func() bool) {
 	t.Helper()
 	if OnCard() {
 		t.Skip("failures are planted in the fake driver only")
 	}
 	set, count := planter(t), symbol(t, "barka_fake_allocations")
+	set("failures", 2)
 	set("fail_allocation", n)
 	return func() bool {
 		asked, _, _ := purego.SyscallN(count)

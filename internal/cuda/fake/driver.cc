@@ -177,13 +177,19 @@ Result launch(const emu::Entry &e, emu::Shape shape, std::vector<std::vector<u8>
   return OK;
 }
 
+// fails counts an allocation and reports whether it is one of those that are to fail.
+bool fails() {
+  long from = plan("fail_allocation", -1);
+  return ++allocations >= from && from > 0 && allocations < from + plan("failures", 1);
+}
+
 } // namespace
 
 extern "C" {
 
 // barka_fake_plant sets what the driver is to do: init, version, devices, capability, orders, memory,
 // shared (bytes that a block may have), hang (milliseconds before each piece of waiting ends),
-// fail_allocation (the n-th), fail_launch (the n-th) with launch_error, refuse_launch (the n-th, which
+// fail_allocation (the n-th, and with failures as many from it on), fail_launch (the n-th) with launch_error, refuse_launch (the n-th, which
 // fails at once); the n-th from then on. "reset" forgets all, the state of the driver too.
 void barka_fake_plant(const char *name, long value) {
   std::lock_guard<std::recursive_mutex> call(calls);
@@ -264,7 +270,7 @@ Result cuMemGetInfo_v2(size_t *unused, size_t *all) {
 }
 Result cuMemAlloc_v2(Pointer *p, size_t n) {
   CHECK;
-  if (++allocations == plan("fail_allocation", -1) || n > total() - used)
+  if (fails() || n > total() - used)
     return OUT_OF_MEMORY;
   // Aligned to 256, as the driver's are.
   u8 *raw = (u8 *)aligned_alloc(256, (n + 2 * GUARD + 255) & ~(size_t)255);
@@ -343,7 +349,7 @@ Result cuMemAddressFree(Pointer p, size_t n) {
 }
 Result cuMemCreate(u64 *handle, size_t n, const void *, u64) {
   CHECK;
-  if (++allocations == plan("fail_allocation", -1) || n > total() - used)
+  if (fails() || n > total() - used)
     return OUT_OF_MEMORY;
   static u64 last;
   if (n % GRANULARITY)

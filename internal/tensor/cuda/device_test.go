@@ -113,6 +113,36 @@ func TestOutOfMemory(t *testing.T) {
 	}
 }
 
+// A lack of memory names other programs if they had some of it when the device was opened.
+func TestCrowded(t *testing.T) {
+	gpu := cudatest.Open(t)
+	free, total, err := gpu.Memory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lack := func() string {
+		d, err := New(gpu)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		return failure(t, func() { d.Alloc(int(total/32), 16) }).Error()
+	}
+	if text := lack(); free > total/10*9 && strings.Contains(text, "programs") {
+		t.Errorf("nobody else uses the GPU: %s", text)
+	}
+	p, err := gpu.Alloc(int(total / 5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := lack(); !strings.Contains(text, "were free: other programs use the GPU") {
+		t.Errorf("a fifth is taken: %s", text)
+	}
+	if err := gpu.Free(p); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // After an error of the GPU every operation fails, and Free does not.
 func TestLostGPU(t *testing.T) {
 	cudatest.Plant(t, "fail_launch", 3)

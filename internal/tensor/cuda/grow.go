@@ -46,6 +46,7 @@ func (d *Device) freeRange() *cuda.Arena {
 	if len(g.idle) > 0 {
 		a := g.idle[0]
 		g.idle = g.idle[1:]
+		d.memory.live += int64(a.Mapped()) // again
 		return a
 	}
 	a, err := d.gpu.NewArena(int(d.gpu.Info.Memory), smallChunk)

