@@ -68,11 +68,25 @@ func mixed(t testing.TB, name string) []generate.Request {
 		{Temperature: 1, MinP: 0.02, RepetitionPenalty: 1.3, Seed: 9},
 		{RepetitionPenalty: 1.2}, {Temperature: 1, Seed: 1 << 40},
 	}
+	n, tokens := 20, []int{3, 8, 13, 18}
+	if testdevice.Emulated() {
+		n, tokens = 7, []int{1, 2, 3, 4}
+	}
 	var reqs []generate.Request
-	for i := range 20 {
-		reqs = append(reqs, generate.Request{Prompt: prompts[i%len(prompts)], MaxNewTokens: 3 + 5*(i%4), Sampling: samplings[i%len(samplings)]})
+	for i := range n {
+		reqs = append(reqs, generate.Request{Prompt: prompts[i%len(prompts)], MaxNewTokens: tokens[i%4], Sampling: samplings[i%len(samplings)]})
 	}
 	return reqs
+}
+
+// some returns the first and every n-th of several cases on the emulated GPU, and all elsewhere.
+func some[T any](n int, cases []T) (few []T) {
+	for i, c := range cases {
+		if !testdevice.Emulated() || i%n == 0 {
+			few = append(few, c)
+		}
+	}
+	return few
 }
 
 func same(a, b generate.Result) bool {
@@ -97,18 +111,18 @@ func alone(t testing.TB, m model.Decoder, reqs []generate.Request) []generate.Re
 // request alone, for all batches, chunks of prompts, shared prefixes and numbers of
 // threads, and with a cache so small that sequences are preempted.
 func TestAnswersAreTheRequestsOwn(t *testing.T) {
-	for _, name := range decoders(t) {
+	for _, name := range some(4, decoders(t)) {
 		for _, dt := range []dtype.DType{dtype.F32, dtype.BF16} {
 			t.Run(fmt.Sprintf("%s/%s", name, dt), func(t *testing.T) {
 				reqs := mixed(t, name)
 				want := alone(t, open(t, name, 1, dt), reqs)
 				m := open(t, name, 3, dt)
 				row := m.NewCache().RowBytes()
-				for _, g := range []generate.Generator{
+				for _, g := range some(3, []generate.Generator{
 					{}, {NoPrefixSharing: true}, {MaxBatchTokens: 1, Threads: 1},
 					{MaxBatchTokens: 5, MaxSequences: 3}, {MaxBatchTokens: 33, MaxSequences: 7, NoPrefixSharing: true},
 					{CacheBytes: 60 * row}, {CacheBytes: 49 * row, MaxBatchTokens: 4}, {CacheBytes: 60 * row, NoPrefixSharing: true},
-				} {
+				}) {
 					g.Model = m
 					got, err := g.Run(context.Background(), reqs, nil)
 					if err != nil {
@@ -128,7 +142,7 @@ func TestAnswersAreTheRequestsOwn(t *testing.T) {
 // TestArrivals: requests that arrive from many goroutines while others run have the same
 // answers. Some of them are cancelled.
 func TestArrivals(t *testing.T) {
-	for _, name := range decoders(t) {
+	for _, name := range some(4, decoders(t)) {
 		t.Run(name, func(t *testing.T) {
 			reqs := mixed(t, name)
 			want := alone(t, open(t, name, 1, dtype.F32), reqs)

@@ -55,7 +55,13 @@ func laterScorer(t *testing.T, ranks bool) (*score.Scorer, *laterDevice) {
 // the scores of the last one are read. The results are those of a device that computes at once.
 func TestScoresComeLater(t *testing.T) {
 	reqs := questions(rand.New(rand.NewPCG(1, 2)))
-	plain := scorer(t, "gemma2")
+	host := cpu.New(1)
+	t.Cleanup(host.Close)
+	m, err := model.OpenDecoder(golden.Dir("gemma2"), model.Options{Device: host, DType: dtype.F32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := &score.Scorer{Model: m, Options: score.Options{MaxBatchTokens: 40}}
 	for _, ranks := range []bool{false, true} {
 		plain.Ranks = ranks
 		want, err := plain.LogLikelihoods(context.Background(), reqs, nil)
@@ -153,7 +159,7 @@ func TestTooLittleMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reqs := questions(rand.New(rand.NewPCG(1, 2)))[:30]
+	reqs := questions(rand.New(rand.NewPCG(1, 2)))
 	for _, noSharing := range []bool{false, true} {
 		s := &score.Scorer{Model: m, Options: score.Options{MaxBatchTokens: 150, Ranks: true, NoPrefixSharing: noSharing}}
 		want, err := s.LogLikelihoods(context.Background(), reqs, nil)
@@ -177,7 +183,7 @@ func TestTooLittleMemory(t *testing.T) {
 	}
 	one := &score.Scorer{Model: m, Options: score.Options{MaxBatchTokens: 40}}
 	dev.Full, dev.After = true, 2
-	if _, err := one.LogLikelihoods(context.Background(), reqs[:1], nil); !tensor.OutOfMemory(err) {
+	if _, err := one.LogLikelihoods(context.Background(), []score.Request{{Context: []int32{2, 3}, Continuation: []int32{4}}}, nil); !tensor.OutOfMemory(err) {
 		t.Errorf("a batch that cannot be smaller: error %v", err)
 	}
 }

@@ -15,6 +15,10 @@ import (
 // OnGPU reports whether tests run on a GPU.
 func OnGPU() bool { return os.Getenv("BARKA_TEST_DEVICE") == "cuda" }
 
+// Emulated reports whether tests run on the emulated GPU, which runs some tens of small passes per second.
+// Tests with many passes have fewer cases on it.
+func Emulated() bool { return OnGPU() && os.Getenv("BARKA_GPU") != "card" }
+
 // New opens a device until the test ends. The number of threads is for the CPU.
 func New(t testing.TB, threads int) tensor.Device {
 	t.Helper()
