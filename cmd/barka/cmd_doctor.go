@@ -56,7 +56,7 @@ func (c *doctorCmd) Run(a *app) error {
 	}
 	var ofModel [][]any
 	if c.Model != "" {
-		if ofModel, err = modelRows(c.Model); err != nil {
+		if ofModel, err = modelRows(a.engine(""), c.Model); err != nil {
 			return err
 		}
 		if !c.Fast {
@@ -138,7 +138,7 @@ func bandwidth() string {
 }
 
 // modelRows returns the rows that describe a model and the memory of its weights.
-func modelRows(name string) ([][]any, error) {
+func modelRows(e *backend.Engine, name string) ([][]any, error) {
 	i, err := backend.Inspect(name)
 	if err != nil {
 		return nil, err
@@ -157,15 +157,15 @@ func modelRows(name string) ([][]any, error) {
 		{"model's weights", fmt.Sprintf("%s, %s, %s; %d tensors of %s",
 			i.Format, files, printable.Bytes(i.Stored), i.Tensors, strings.Join(i.Types, ", "))},
 		{"model's parameters", i.Values},
-		{"memory for its weights", memoryFor(i.Values)},
+		{"memory for its weights", memoryFor(e, i.Values)},
 		{"model's tokenizer", i.Tokenizer},
 	}, nil
 }
 
 // memoryFor lists the memory of so many weights as each type of --dtype, and marks
 // what is not free.
-func memoryFor(values int64) string {
-	free := backend.AvailableMemory()
+func memoryFor(e *backend.Engine, values int64) string {
+	free := e.Available()
 	var texts []string
 	for _, t := range []struct {
 		name  string

@@ -48,7 +48,7 @@ type trainCmd struct {
 	Epochs         int      `help:"Passes over the data." default:"1"`
 	MaxSteps       int      `help:"Optimiser steps, whatever --epochs says; 0 is all of the epochs." default:"0"`
 	Batch          int      `help:"Conversations per optimiser step." default:"16"`
-	MicroTokens    int      `help:"Tokens per forward and backward pass." default:"2048"`
+	MicroTokens    int      `help:"Tokens per forward and backward pass; 0 is 2048 on the CPU, and on a GPU up to 32768, as its memory allows." default:"0"`
 	MaxLength      int      `help:"Longest conversation in tokens; longer ones lose their last turns." default:"2048"`
 	LastTurn       bool     `help:"Train the last answer of each conversation alone."`
 	GroupByLength  bool     `help:"Make steps of conversations of similar length."`

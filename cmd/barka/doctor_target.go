@@ -39,7 +39,7 @@ func (c *doctorCmd) diagnose(a *app) error {
 	}
 	a.reportChecked(checked)
 	if err := a.ui.Table([]string{"question", "answer"}, [][]any{
-		{"does it fit", fits(plan)},
+		{"does it fit", fits(a.engine(""), plan)},
 		{"how long", strings.TrimPrefix(sum.text(), "all stages: ")},
 		{"what it costs", costs(r, plan)},
 		{"to download", downloads(checked)},
@@ -49,8 +49,8 @@ func (c *doctorCmd) diagnose(a *app) error {
 	return checked.Err()
 }
 
-// fits compares the largest stage with the machine's memory.
-func fits(plan []recipe.Planned) string {
+// fits compares the largest stage with the device's memory.
+func fits(e *backend.Engine, plan []recipe.Planned) string {
 	if len(plan) == 0 {
 		return "there is nothing to do"
 	}
@@ -59,15 +59,15 @@ func fits(plan []recipe.Planned) string {
 		return "unknown until the models are downloaded"
 	}
 	text := fmt.Sprintf("%s needs the most memory, %s", most.Stage, printable.Bytes(most.Memory))
-	switch total, free := backend.TotalMemory(), backend.AvailableMemory(); {
+	switch total, free := e.Total(), e.Available(); {
 	case total == 0:
 		return text
 	case most.Memory > total:
-		return fmt.Sprintf("no: %s, and this machine has %s; set dtype: int8, a smaller max_length or a smaller model", text,
+		return fmt.Sprintf("no: %s, and %s has %s; set dtype: int8, a smaller max_length or a smaller model", text, e.Place(),
 			printable.Bytes(total))
 	case most.Memory > free:
-		return fmt.Sprintf("only just: %s; of this machine's %s are %s free now: end other programs", text, printable.Bytes(total),
-			printable.Bytes(free))
+		return fmt.Sprintf("only just: %s; %s has %s, of which %s are free now: end other programs", text, e.Place(),
+			printable.Bytes(total), printable.Bytes(free))
 	default:
 		return fmt.Sprintf("yes: %s, and %s are free", text, printable.Bytes(free))
 	}
@@ -122,7 +122,7 @@ func workRows(a *app, name string) [][]any {
 		o := train.Defaults()
 		o.DType = dtype
 		d := &train.Data{Tokens: tunedTokens, Trained: tunedTokens, Longest: o.MaxLength}
-		e, err := train.Forecast(o, engine.Measure(name), tunedTokens/500, d, a.Seed, engine.MemoryLimit(), 0)
+		e, err := engine.Forecast(name, o, tunedTokens/500, d, a.Seed, 0)
 		if err != nil {
 			rows = append(rows, []any{"LoRA, " + dtype, err.Error()})
 			continue

@@ -10,6 +10,7 @@ import (
 	"barka/internal/hub"
 	"barka/internal/model"
 	"barka/internal/score"
+	"barka/internal/tensor"
 )
 
 // UnloadedModel is an eval.Model that reads its weights with the first request for
@@ -22,6 +23,7 @@ type UnloadedModel struct {
 	Longest         int
 
 	name    string
+	device  tensor.Device
 	adapter int64 // bytes
 	shape   *model.Shape
 	tok     evalTokenizer
@@ -39,7 +41,7 @@ func (e *Engine) UnloadedModel(name, adapter string) (*UnloadedModel, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &UnloadedModel{name: name, shape: l.Shape, tok: tok, open: func() (*EvalModel, error) {
+	p := &UnloadedModel{name: name, device: e.Device, shape: l.Shape, tok: tok, open: func() (*EvalModel, error) {
 		d, err := e.OpenDecoder(name, adapter)
 		if err != nil {
 			return nil, err
@@ -93,7 +95,8 @@ func (p *UnloadedModel) Tokenizer() eval.Tokenizer { return p.tok }
 
 // ScoreOptions implements eval.Planner.
 func (p *UnloadedModel) ScoreOptions() score.Options {
-	return score.Options{MaxLength: p.MaxLength(), NoPrefixSharing: p.NoPrefixSharing}.Default(p.shape.Info, p.shape.RowBytes())
+	return score.Options{MaxLength: p.MaxLength(), NoPrefixSharing: p.NoPrefixSharing,
+		MaxBatchTokens: model.PassTokens(p.device, p.shape.Info, 0)}.Default(p.shape.Info, p.shape.RowBytes())
 }
 
 // Score implements eval.Model. It opens the model.

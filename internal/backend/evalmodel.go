@@ -112,7 +112,8 @@ func (t evalTokenizer) EOS() int32 { return t.Special().EOS }
 // ScoreOptions implements eval.Planner.
 func (e *EvalModel) ScoreOptions() score.Options {
 	cache := e.d.Model.NewCache()
-	return score.Options{MaxLength: e.MaxLength(), NoPrefixSharing: e.NoPrefixSharing}.Default(e.d.Model.Info(), cache.RowBytes())
+	return score.Options{MaxLength: e.MaxLength(), NoPrefixSharing: e.NoPrefixSharing,
+		MaxBatchTokens: model.PassTokens(e.d.Model.Device(), e.d.Model.Info(), 0)}.Default(e.d.Model.Info(), cache.RowBytes())
 }
 
 // Score implements eval.Model.

@@ -5,6 +5,7 @@ import (
 	"barka/internal/model"
 	"barka/internal/printable"
 	"barka/internal/resident"
+	"barka/internal/stage/train"
 	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
 )
@@ -17,6 +18,9 @@ type GPU interface {
 	// Memory returns the free and the whole memory in bytes. What the device holds and does not use
 	// counts as free.
 	Memory() (free, total int64, err error)
+	// Workspace returns the bytes that operations take, beside tensors, in a pass over tokens through
+	// layers of a width and a head over a vocabulary.
+	Workspace(tokens, width, vocabulary int) int64
 }
 
 // On makes the engine, which has opened no model yet, compute on a GPU.
@@ -40,6 +44,41 @@ func (e *Engine) Available() int64 {
 		return 0 // the next operation reports it
 	}
 	return free
+}
+
+// Total returns the whole memory of the device in bytes, or 0 if it is unknown.
+func (e *Engine) Total() int64 {
+	if e.gpu == nil {
+		return resident.Total()
+	}
+	_, total, err := e.gpu.Memory()
+	if err != nil {
+		return 0
+	}
+	return total
+}
+
+// Place names what has the memory of the device.
+func (e *Engine) Place() string {
+	if e.gpu == nil {
+		return "this machine"
+	}
+	return "the GPU"
+}
+
+// train completes the input of a training with what it needs to know of the device.
+func (e *Engine) train(in *train.Input) {
+	in.Available = e.MemoryLimit
+	if e.gpu != nil {
+		in.Apart = &train.Apart{Workspace: e.gpu.Workspace}
+	}
+}
+
+// Forecast is train.Forecast for a model on the engine's device.
+func (e *Engine) Forecast(name string, o train.Options, conversations int, d *train.Data, seed, observing int64) (*train.Estimate, error) {
+	in := train.Input{Measure: e.Measure(name)}
+	e.train(&in)
+	return train.Forecast(o, in, conversations, d, seed, observing)
 }
 
 // MemoryLimit is the function MemoryLimit for the engine's device: on a GPU its free memory.

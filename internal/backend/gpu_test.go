@@ -17,8 +17,10 @@ type someGPU struct {
 	err         error
 }
 
-func (g *someGPU) Kind() string                  { return "cuda" }
-func (g *someGPU) Memory() (int64, int64, error) { return g.free, g.total, g.err }
+func (g *someGPU) Kind() string                    { return "cuda" }
+func (g *someGPU) Memory() (int64, int64, error)   { return g.free, g.total, g.err }
+func (g *someGPU) Workspace(_, _, vocab int) int64 { return int64(vocab) }
+func (g *someGPU) PassTokens() int                 { return 16384 }
 
 // On a GPU a model is measured against the GPU's memory, and what would fit is named.
 func TestFitsOnGPU(t *testing.T) {

@@ -30,7 +30,8 @@ type Training struct {
 // benchmarks.
 func (e *Engine) Training(name string, o train.Options, benchmarks string) (*Training, error) {
 	t := &Training{engine: e, name: name}
-	t.Measure, t.Available = e.Measure(name), e.MemoryLimit
+	t.Measure = e.Measure(name)
+	e.train(&t.Input)
 	t.Open = func() (m model.Decoder, err error) {
 		if t.opened, err = e.OpenDecoder(name, ""); err != nil {
 			return nil, err

@@ -36,10 +36,13 @@ type BeamOptions struct {
 	EOS               []int32 // tokens that end an output
 	NumReturn         int     // hypotheses returned per sentence, at most Beams unless they are drawn; 0 means 1
 	MaxActive         int     // sentences decoded together; 0 means 16
-	EncodeBatchTokens int     // source tokens encoded together; 0 means 1,024
+	EncodeBatchTokens int     // source tokens encoded together; 0 means 1,024, or what model.PassTokens returns
 	// Attention sets that of the hypotheses, if the model is a model.Aligner.
 	Attention bool
 }
+
+// encodeTokens is the default of EncodeBatchTokens on the CPU.
+const encodeTokens = 1024
 
 // MaxLengthExtra is added to the limit by MaxLengthRatio, so that it leaves room for the
 // start, language and end tokens of short sources.
@@ -130,7 +133,7 @@ func (o *BeamOptions) check() error {
 		o.MaxActive = 16
 	}
 	if o.EncodeBatchTokens <= 0 {
-		o.EncodeBatchTokens = 1024
+		o.EncodeBatchTokens = encodeTokens
 	}
 	switch {
 	case o.Beams <= 0 || o.MaxLength < 2:

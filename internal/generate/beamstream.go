@@ -23,6 +23,9 @@ type Source struct {
 func BeamStream(ctx context.Context, m model.Seq2Seq, o BeamOptions, next func(wait bool) (Source, bool),
 	done func(index int, best []Hypothesis) error) (err error) {
 	defer tensor.Guard(&err)
+	if o.EncodeBatchTokens <= 0 {
+		o.EncodeBatchTokens = model.PassTokens(m.Device(), m.Info(), encodeTokens)
+	}
 	if err := o.check(); err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ type Engine struct {
 	// MaxSequences bounds the sequences that decode together; zero means 32.
 	MaxSequences int
 	// MaxBatchTokens bounds the tokens of a pass that runs prompts; zero means
-	// BatchTokens.
+	// BatchTokens, or on a GPU what model.PassTokens returns.
 	MaxBatchTokens int
 	// CacheBytes bounds the key/value cache; zero means 1 GiB. The memory is
 	// reserved at the first request and touched as sequences need it.
@@ -56,6 +56,7 @@ type Engine struct {
 	cache   *model.Cache
 	pool    *pool
 	batch   batch
+	tokens  int // that the device proposes for a pass; 0 before the first pass
 	most    int // tokens and sequences of a pass since the device's memory was too short; 0 means no bound
 	drawing drawing
 }
@@ -386,14 +387,17 @@ func (e *Engine) schedulePass() {
 	}
 }
 
-// BatchTokens is the default of Engine.MaxBatchTokens.
+// BatchTokens is the default of Engine.MaxBatchTokens on the CPU.
 const BatchTokens = 512
 
 func (e *Engine) maxBatchTokens() int {
-	if e.MaxBatchTokens <= 0 {
-		return e.bounded(BatchTokens)
+	if e.MaxBatchTokens > 0 {
+		return e.bounded(e.MaxBatchTokens)
 	}
-	return e.bounded(e.MaxBatchTokens)
+	if e.tokens == 0 {
+		e.tokens = model.PassTokens(e.Model.Device(), e.Model.Info(), BatchTokens)
+	}
+	return e.bounded(e.tokens)
 }
 
 // schedulePrompts distributes a budget of tokens over prompts. A quarter is

@@ -35,6 +35,24 @@ type Info struct {
 	DType dtype.DType
 }
 
+// PassTokens returns how many tokens a forward pass without activations should have: what the device
+// proposes, if half of its free memory suffices for them, but at least `least`, the number for the CPU.
+func PassTokens(dev tensor.Device, i Info, least int) int {
+	d, ok := dev.(interface {
+		PassTokens() int
+		Memory() (free, total int64, err error)
+	})
+	if !ok {
+		return least
+	}
+	free, _, err := d.Memory()
+	if err != nil {
+		return least // the next operation reports it
+	}
+	const widths = 24 // of the residual stream: a token's tensors in a layer, and what products take beside them
+	return max(least, min(d.PassTokens(), int(free/2/int64(4*widths*max(i.Hidden, 1)))))
+}
+
 // Tape is one saved forward pass.
 type Tape interface {
 	// Backward takes dh = ∂loss/∂h [T,D], the gradient of the final hidden states. It adds

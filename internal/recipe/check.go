@@ -237,11 +237,12 @@ func (k *checker) look(ctx context.Context, key, name, dtype string, encoderDeco
 		return nil
 	}
 	need, err := engine.Weighs(l)
-	if total := backend.TotalMemory(); err == nil && total > 0 && need > total {
-		err = badinput.Errorf("its weights need %s, and this machine has %s of memory; set dtype to bf16 or int8, "+
-			"or use a smaller model", printable.Bytes(need), printable.Bytes(total))
-	} else if free := backend.AvailableMemory(); err == nil && free > 0 && need > free {
-		k.warn(key, fmt.Errorf("its weights need %s, and %s of memory are free now", printable.Bytes(need), printable.Bytes(free)))
+	if total := engine.Total(); err == nil && total > 0 && need > total {
+		err = badinput.Errorf("its weights need %s, and %s has %s of memory; set dtype to bf16 or int8, "+
+			"or use a smaller model", printable.Bytes(need), engine.Place(), printable.Bytes(total))
+	} else if free := engine.Available(); err == nil && free > 0 && need > free {
+		k.warn(key, fmt.Errorf("its weights need %s, and %s of memory are free now on %s", printable.Bytes(need), printable.Bytes(free),
+			engine.Place()))
 	}
 	k.problem(key, err)
 	return l

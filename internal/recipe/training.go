@@ -221,7 +221,7 @@ func (f *forecast) trains(p *Planned, o train.Options) {
 	if o.DType, _ = engine.TypeOf(base); n == 0 {
 		return
 	}
-	e, err := train.Forecast(o, engine.Measure(base), n, d, f.r.Seed, engine.MemoryLimit(), f.observed.Memory)
+	e, err := engine.Forecast(base, o, n, d, f.r.Seed, f.observed.Memory)
 	if err != nil {
 		return
 	}

@@ -15,8 +15,8 @@ type Options struct {
 	MaxLength int
 	// NoTruncation makes inputs longer than MaxLength an error.
 	NoTruncation bool
-	// MaxBatchTokens bounds the tokens of one forward pass; zero means 2,048. A
-	// single request may exceed it.
+	// MaxBatchTokens bounds the tokens of one forward pass; zero means 2,048, or on a GPU what
+	// model.PassTokens returns. A single request may exceed it.
 	MaxBatchTokens int
 	// KeepTokens bounds the tokens whose keys and values are kept for the next
 	// batch. If it is negative, none are kept.
@@ -27,6 +27,9 @@ type Options struct {
 	// Ranks requests Result.Ranks.
 	Ranks bool
 }
+
+// batchTokens bounds the tokens of a pass on the CPU.
+const batchTokens = 2048
 
 // item is a request laid out for the model. The last len(targets) rows of its
 // input predict the targets.
@@ -69,7 +72,7 @@ func (o *Options) layout(index int, r Request) (item, error) {
 func (o *Options) batches(items []item) []batch {
 	budget := o.MaxBatchTokens
 	if budget <= 0 {
-		budget = 2048
+		budget = batchTokens
 	}
 	most := max(o.KeepTokens, 0)
 	if !o.NoPrefixSharing {

@@ -11,7 +11,6 @@ import (
 	"barka/internal/chat"
 	"barka/internal/model"
 	"barka/internal/printable"
-	"barka/internal/resident"
 	"barka/internal/tokenizer"
 )
 
@@ -42,6 +41,7 @@ type Estimate struct {
 	Observations int `json:"observations,omitempty"`
 
 	val      *Data // the tokenized validation set, or nil
+	micro    int   // the bound of the tokens of a pass
 	shape    micro
 	prompts  []prompt
 	evalWork Work
@@ -68,11 +68,15 @@ func plan(ctx context.Context, o Options, in Input, seed int64, dir string) (*Es
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	m, err := newMeter(o, in.Measure, 0)
+	o, err := o.settle(&in, 0)
 	if err != nil {
 		return nil, err
 	}
-	e := &Estimate{}
+	m, err := newMeter(o, &in)
+	if err != nil {
+		return nil, err
+	}
+	e := &Estimate{micro: o.MicroTokens}
 	if err := e.read(ctx, o, in, m.model.Info(), dir); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
@@ -82,7 +86,7 @@ func plan(ctx context.Context, o Options, in Input, seed int64, dir string) (*Es
 	e.Over = e.Data.over(o.MicroTokens)
 	e.shape = e.Data.largest(o, seed)
 	debug.FreeOSMemory()
-	m.base = resident.Now() // the share of the run that no meter sees: tokenizer, index of the tokens
+	m.base = in.taken() // the share of the run that no meter sees: tokenizer, index of the tokens
 	limit := in.limit()
 	if err := e.measure(m, o, e.Data.PerEpoch(), limit); err != nil {
 		return nil, errors.Join(err, e.Close())
@@ -91,7 +95,7 @@ func plan(ctx context.Context, o Options, in Input, seed int64, dir string) (*Es
 		return e, badinput.Errorf("train: samples and evaluations during the run need about %s of memory, and %s are available; leave "+
 			"out eval or sample_prompts, or lower sample_tokens", printable.Bytes(need), printable.Bytes(limit))
 	}
-	return e, e.fits(o, in.Measure, m.base, limit)
+	return e, e.fits(o, &in, m.base, limit)
 }
 
 // read tokenizes the training and the validation set.
@@ -153,15 +157,20 @@ func (o Options) CheckChat(tok *tokenizer.Tokenizer) error {
 }
 
 // Forecast estimates a run on a number of conversations without the data. Of d it uses the
-// sums of tokens and the longest conversation, which may be estimates themselves. limit is
-// the memory that the run may take, 0 if unknown, and observing what evaluations during the run
-// take beside the weights.
-func Forecast(o Options, open Opener, conversations int, d *Data, seed, limit, observing int64) (*Estimate, error) {
-	m, err := newMeter(o, open, resident.Now())
+// sums of tokens and the longest conversation, which may be estimates themselves. in describes the model
+// and the memory, and observing is what evaluations during the run take beside the weights.
+func Forecast(o Options, in Input, conversations int, d *Data, seed, observing int64) (*Estimate, error) {
+	o, err := o.settle(&in, 0)
 	if err != nil {
 		return nil, err
 	}
-	e := &Estimate{Data: d, shape: assumed(o, d.Longest), Observing: observing}
+	m, err := newMeter(o, &in)
+	if err != nil {
+		return nil, err
+	}
+	m.base = in.taken()
+	limit := in.limit()
+	e := &Estimate{Data: d, shape: assumed(o, d.Longest), Observing: observing, micro: o.MicroTokens}
 	if d.Samples() > 0 {
 		e.Over = d.over(o.MicroTokens)
 		e.shape = d.largest(o, seed)
@@ -257,7 +266,7 @@ func (e *Estimate) Warnings() (all []string) {
 func (e *Estimate) Time(ctx context.Context, o Options, in Input, seed int64, steps int, price float64) error {
 	t := &trainer{o: o, in: in, plan: e}
 	t.env.Seed = seed
-	t.o.LR = 0
+	t.o.LR, t.o.MicroTokens = 0, e.micro
 	if err := t.open(); err != nil {
 		return err
 	}

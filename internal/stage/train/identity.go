@@ -105,8 +105,11 @@ func splitDevice(digest string) (rest, kind string) {
 	if before, after, ok := strings.Cut(digest, "-"+gpu+"-"); ok {
 		return before + "-" + after, gpu
 	}
-	return digest, "cpu"
+	return digest, hostKind
 }
+
+// hostKind is the kind of device that a digest does not name.
+const hostKind = "cpu"
 
 // devices returns the kinds of device that the run was on.
 func (a identity) devices() []string {

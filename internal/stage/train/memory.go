@@ -1,7 +1,6 @@
 package train
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -17,16 +16,6 @@ import (
 	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
 )
-
-// advise adds to a device's lack of memory what would need less of it.
-func (o Options) advise(err error) error {
-	var f *tensor.Failure
-	if !errors.As(err, &f) || !f.OutOfMemory || o.MicroTokens < 2 {
-		return err
-	}
-	return fmt.Errorf("%w. A pass over fewer tokens needs less: train with --micro-tokens %d, and a run that has begun also with --restart",
-		err, o.MicroTokens/2)
-}
 
 // garbage is the heap that garbage may take in percent of the rest. Nearly all of the rest
 // is weights and tensors without pointers, so that a collection costs milliseconds.
@@ -84,15 +73,18 @@ type meter struct {
 	dev    *cpu.Meter
 	model  model.Decoder
 	params int64
-	noise  bool  // on the embeddings
-	base   int64 // resident memory that the process has without the run
+	noise  bool   // on the embeddings
+	base   int64  // memory of the device that is taken without the run: on the CPU what the process has
+	apart  *Apart // the device has memory of its own; or nil
+	width  int    // of the widest layer
+	beside int64  // bytes of what is not on the Meter, whatever the pass
 }
 
 // newMeter opens the model on a Meter with adapters and an optimiser.
-func newMeter(o Options, open Opener, base int64) (*meter, error) {
-	m := &meter{dev: cpu.NewMeter(), base: base, noise: o.NEFTune > 0}
+func newMeter(o Options, in *Input) (*meter, error) {
+	m := &meter{dev: cpu.NewMeter(), noise: o.NEFTune > 0, apart: in.Apart}
 	var err error
-	if m.model, err = open(m.dev, o.DType); err != nil {
+	if m.model, err = in.Measure(m.dev, o.DType); err != nil {
 		return nil, err
 	}
 	defer m.model.Close()
@@ -105,7 +97,22 @@ func newMeter(o Options, open Opener, base int64) (*meter, error) {
 	for _, p := range a.Params() {
 		m.params += int64(p.Value.Len())
 	}
+	if m.apart != nil {
+		for _, l := range m.model.Linears() {
+			n, k := l.Dims()
+			m.width = max(m.width, n, k)
+		}
+		m.beside = m.dev.Tables() + 2*m.params // the adapters in bfloat16 lie beside the weights
+	}
 	return m, nil
+}
+
+// taken returns the memory of the device that is taken without a run: on the CPU what the process has.
+func (in *Input) taken() int64 {
+	if in.Apart != nil {
+		return 0
+	}
+	return resident.Now()
 }
 
 // pass returns a Meter after a forward and backward pass in which some blocks are
@@ -131,12 +138,21 @@ func (m *meter) bytes(shape micro, recompute int) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return m.total(dev), nil
+	return m.total(dev) + m.workspace(shape.tokens()), nil
 }
 
-// total returns the resident memory of a process that has run what a Meter has counted.
+// workspace returns the bytes of operations in a pass, if the Meter does not count them.
+func (m *meter) workspace(tokens int) int64 {
+	if m.apart == nil {
+		return 0
+	}
+	return m.apart.Workspace(tokens, m.width, m.model.Info().Vocab)
+}
+
+// total returns the memory of a run that has done what a Meter has counted: on the CPU the resident
+// memory of the process.
 func (m *meter) total(dev *cpu.Meter) int64 {
-	return m.base + withGarbage(dev.Weights()+dev.Tensors())
+	return m.base + withGarbage(dev.Weights()+dev.Tensors()+m.beside)
 }
 
 func withGarbage(bytes int64) int64 { return bytes + bytes*garbage/100 }
@@ -188,12 +204,12 @@ func (m *meter) choose(mode string, shape micro, limit int64) (recompute int, ne
 
 // fits returns an error if a run needs more memory than there is. It names settings with
 // which the run would fit.
-func (e *Estimate) fits(o Options, open Opener, base, limit int64) error {
+func (e *Estimate) fits(o Options, in *Input, base, limit int64) error {
 	if limit <= 0 || e.Memory <= limit {
 		return nil
 	}
 	what := "no smaller setting was found that fits; take a smaller model or a larger machine"
-	if s := fitting(o, e.shape, open, base, limit); s != "" {
+	if s := fitting(o, e.shape, in, base, limit); s != "" {
 		what = "it would fit with " + s
 	}
 	return badinput.Errorf("train: the run needs about %s of memory, and %s are available; %s",
@@ -202,7 +218,7 @@ func (e *Estimate) fits(o Options, open Opener, base, limit int64) error {
 
 // fitting makes a run smaller, one setting after the other, until it fits. It returns the
 // changed settings, or "".
-func fitting(o Options, shape micro, open Opener, base, limit int64) string {
+func fitting(o Options, shape micro, in *Input, base, limit int64) string {
 	said := map[string]string{}
 	var order []string
 	set := func(name, value string) {
@@ -212,10 +228,11 @@ func fitting(o Options, shape micro, open Opener, base, limit int64) string {
 		said[name] = value
 	}
 	try := func() bool {
-		m, err := newMeter(o, open, base)
+		m, err := newMeter(o, in)
 		if err != nil {
 			return false
 		}
+		m.base = base
 		_, need, err := m.choose(CheckpointingOn, shape, limit)
 		return err == nil && need <= limit
 	}

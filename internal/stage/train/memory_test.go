@@ -213,7 +213,7 @@ func TestNoiseIsEstimated(t *testing.T) {
 	o.MaxLength = tokens
 	in := input(t, "", "")
 	memory := func() int64 {
-		e, err := train.Forecast(o, in.Measure, 4, &train.Data{Tokens: 4 * tokens, Trained: 4 * tokens, Longest: tokens}, 3, 0, 0)
+		e, err := train.Forecast(o, in, 4, &train.Data{Tokens: 4 * tokens, Trained: 4 * tokens, Longest: tokens}, 3, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -68,7 +68,8 @@ type Options struct {
 	// Batch is the number of conversations of an optimiser step. No padding
 	// exists, so packing them changes nothing.
 	Batch int `json:"batch"`
-	// MicroTokens bounds the tokens of one forward and backward pass.
+	// MicroTokens bounds the tokens of one forward and backward pass; 0: 2,048 on the CPU, and on a GPU
+	// up to 32,768, as its memory allows.
 	MicroTokens int `json:"micro_tokens"`
 	// MaxLength bounds a conversation's tokens. A longer one loses its last turns: an answer
 	// is trained with its end, or not at all.
@@ -166,7 +167,7 @@ var running = []string{"save_steps", "save_minutes", "keep", "checkpointing", "m
 func Defaults() Options {
 	return Options{
 		Rank: 128, Alpha: 128, Targets: []string{lora.AllLinear}, LR: 1e-4, Schedule: "cosine", WarmupRatio: 0.03,
-		Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1, Epochs: 1, Batch: 16, MicroTokens: 2048, MaxLength: 2048,
+		Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1, Epochs: 1, Batch: 16, MaxLength: 2048,
 		SaveSteps: 50, SaveMinutes: 30, Keep: 2, Checkpointing: CheckpointingAuto, MaxDropped: 0.01,
 		Objective: ObjectiveSFT, LossNorm: NormTokens, MicroBatch: 4, Beta: 0.1, Divergence: 4,
 		SampleTokens: 128,
@@ -223,8 +224,10 @@ func (o Options) Validate() error {
 		return badinput.Errorf("train: lr is %g, expected a positive number", o.LR)
 	case o.WarmupRatio < 0 || o.WarmupRatio > 1:
 		return badinput.Errorf("train: warmup_ratio is %g, expected a number from 0 to 1", o.WarmupRatio)
-	case o.Epochs < 1 || o.Batch < 1 || o.MicroTokens < 1:
-		return badinput.Errorf("train: epochs %d, batch %d and micro_tokens %d must be positive", o.Epochs, o.Batch, o.MicroTokens)
+	case o.Epochs < 1 || o.Batch < 1:
+		return badinput.Errorf("train: epochs %d and batch %d must be positive", o.Epochs, o.Batch)
+	case o.MicroTokens < 0:
+		return badinput.Errorf("train: micro_tokens is %d, expected a positive number, or 0 for that of the device", o.MicroTokens)
 	case o.MaxLength < 2:
 		return badinput.Errorf("train: max_length is %d, expected at least 2", o.MaxLength)
 	case o.Clip < 0 || o.WeightDecay < 0 || o.SaveSteps < 0 || !(o.SaveMinutes >= 0) || o.EvalSteps < 0 || o.MaxSteps < 0 || o.Patience < 0:

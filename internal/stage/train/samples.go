@@ -157,7 +157,7 @@ func (t *trainer) sample(ctx context.Context) ([]answered, error) {
 	for i, p := range prompts {
 		requests[i] = generate.Request{Prompt: p.tokens, MaxNewTokens: t.o.SampleTokens, Stop: p.stop, Tokenizer: t.in.Tokenizer}
 	}
-	g := generate.Generator{Model: t.model, MaxSequences: sampledTogether,
+	g := generate.Generator{Model: t.model, MaxSequences: sampledTogether, MaxBatchTokens: generate.BatchTokens,
 		CacheBytes: int64(cacheRows(prompts, t.o)) * t.model.NewCache().RowBytes()}
 	results, err := g.Run(ctx, requests, nil)
 	if err != nil {

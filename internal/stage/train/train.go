@@ -35,6 +35,9 @@ type Input struct {
 	// Available, if not nil, returns the memory that the process may have in all, in bytes,
 	// or 0 if that is unknown.
 	Available func() int64
+	// Apart is nil unless the device has memory of its own, which is what Available returns then: what
+	// the process has is no part of it.
+	Apart *Apart
 	// Peak, if not nil, returns the machine's arithmetic ceiling for weights of a type, in
 	// operations per second, or 0 if the type's products are of several kinds.
 	Peak      func(dtype string) float64
@@ -51,6 +54,13 @@ type Input struct {
 	Evaluator Evaluator
 	// Save, if not nil, receives a value when a checkpoint is wanted at once.
 	Save <-chan os.Signal
+}
+
+// Apart describes a device with memory of its own.
+type Apart struct {
+	// Workspace returns the bytes that operations take, beside tensors, in a pass over tokens through
+	// layers of a width and a head over a vocabulary.
+	Workspace func(tokens, width, vocabulary int) int64
 }
 
 // sources returns the datasets that are trained on, the replayed one last.
@@ -139,12 +149,20 @@ type trainer struct {
 // last checkpoint; a finished one returns at once; one made with other
 // options is refused unless env.Restart.
 func Run(ctx context.Context, o Options, in Input, env durable.Env) (s *State, err error) {
-	defer func() { err = o.advise(err) }()
+	t := &trainer{in: in, env: env}
+	defer func() { err = t.advise(err) }()
 	defer tensor.Guard(&err)
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	t := &trainer{o: o, in: in, env: env}
+	recorded := 0
+	if !env.Restart {
+		recorded = in.recordedMicroTokens(env.Out)
+	}
+	if o, err = o.settle(&in, recorded); err != nil {
+		return nil, err
+	}
+	t.o = o
 	if o.Objective != ObjectiveText {
 		format, err := chat.Open(in.Tokenizer, o.chat())
 		if err != nil {
@@ -251,7 +269,7 @@ func (t *trainer) reserve() error {
 	if !ok {
 		return nil
 	}
-	m, err := newMeter(t.o, t.in.Measure, 0)
+	m, err := newMeter(t.o, &t.in)
 	if err != nil {
 		return err
 	}

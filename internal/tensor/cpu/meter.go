@@ -18,6 +18,7 @@ type Meter struct {
 	next    uintptr
 	pool    int64 // bytes of all tensors, live and freed
 	weights int64 // bytes of packed weights
+	tables  int64 // bytes of embeddings, which a host device leaves in the checkpoint
 	rows    int   // the most values that are packed for one product
 	flop    float64
 	trace   []event
@@ -50,6 +51,10 @@ func (m *Meter) Clone() *Meter {
 
 // Weights returns the bytes of the packed weights.
 func (m *Meter) Weights() int64 { return m.weights }
+
+// Tables returns the bytes of the embeddings on a device with memory of its own. The host leaves them in
+// the mapped checkpoint.
+func (m *Meter) Tables() int64 { return m.tables }
 
 // Tensors returns the bytes that tensors and the scratch memory of products would take.
 func (m *Meter) Tensors() int64 { return m.pool + 5*int64(m.rows) } // grow adds a quarter
@@ -179,7 +184,14 @@ func (w *measured) Bytes() int64 {
 }
 
 // Lookup implements tensor.Device.
-func (m *Meter) Lookup(x tensor.Matrix) (tensor.Table, error) { return &table{m: x}, checkMatrix(x) }
+func (m *Meter) Lookup(x tensor.Matrix) (tensor.Table, error) {
+	size := 4
+	if x.DType == dtype.BF16 {
+		size = 2
+	}
+	m.tables += int64(size * x.Rows * x.Cols)
+	return &table{m: x}, checkMatrix(x)
+}
 
 // scratch counts values that are packed for one product.
 func (m *Meter) scratch(values int) { m.rows = max(m.rows, values) }

@@ -276,6 +276,21 @@ func (d *Device) Held() int64 { return int64(d.memory.arena.Mapped()) }
 // Trim begins Peak again. Freed memory serves tensors of any size, so that nothing need be dropped.
 func (d *Device) Trim() { d.memory.peak = d.memory.live }
 
+// PassTokens is how many tokens of a forward pass keep a GPU busy.
+func (d *Device) PassTokens() int { return 16384 }
+
+// Workspace returns the bytes that operations take, beside tensors, in a pass over tokens through layers of
+// a width and a head over a vocabulary: for the head a chunk of logits in float32 and bfloat16, for a layer
+// its input in bfloat16, once more after dropout, and the sums of several parts of a gradient.
+func (d *Device) Workspace(tokens, width, vocabulary int) int64 {
+	head := 6 * int64(min(tokens, chunkRows(vocabulary))) * int64(vocabulary)
+	layer := 4 * int64(tokens) * int64(width)
+	if parts := int64(tokens+gradRows-1) / gradRows; parts > 1 {
+		layer += min(gradBytes, 4*parts*int64(width)*int64(width))
+	}
+	return max(head, layer)
+}
+
 // Memory returns the free and the whole memory of the GPU in bytes. What the device holds and does
 // not use counts as free.
 func (d *Device) Memory() (free, total int64, err error) {
