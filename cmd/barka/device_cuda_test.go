@@ -73,7 +73,8 @@ func TestTrainOnGPU(t *testing.T) {
 		t.Errorf("losses %+v, on the CPU %+v", got, want)
 	}
 	r := barka(t, "", append(args, "--device", "cpu", "--out", filepath.Join(root, "gpu"))...)
-	if r.code != exitBadInput || !strings.Contains(r.err, "device was cuda and is now cpu") || !strings.Contains(r.err, "--allow-other-device") {
+	if r.code != exitBadInput || !strings.Contains(r.err, "device was cuda and is now cpu") ||
+		!strings.Contains(r.err, "--allow-other-device") {
 		t.Errorf("exit code %d, %s", r.code, r.err)
 	}
 }

@@ -183,7 +183,8 @@ func TestTooLittleMemory(t *testing.T) {
 	}
 	one := &score.Scorer{Model: m, Options: score.Options{MaxBatchTokens: 40}}
 	dev.Full, dev.After = true, 2
-	if _, err := one.LogLikelihoods(context.Background(), []score.Request{{Context: []int32{2, 3}, Continuation: []int32{4}}}, nil); !tensor.OutOfMemory(err) {
+	single := []score.Request{{Context: []int32{2, 3}, Continuation: []int32{4}}}
+	if _, err := one.LogLikelihoods(context.Background(), single, nil); !tensor.OutOfMemory(err) {
 		t.Errorf("a batch that cannot be smaller: error %v", err)
 	}
 }

@@ -189,8 +189,9 @@ extern "C" {
 
 // barka_fake_plant sets what the driver is to do: init, version, devices, capability, orders, memory,
 // shared (bytes that a block may have), hang (milliseconds before each piece of waiting ends),
-// fail_allocation (the n-th, and with failures as many from it on), fail_launch (the n-th) with launch_error, refuse_launch (the n-th, which
-// fails at once); the n-th from then on. "reset" forgets all, the state of the driver too.
+// fail_allocation (the n-th, and with failures as many from it on), fail_launch (the n-th) with
+// launch_error, refuse_launch (the n-th, which fails at once); the n-th from then on. "reset" forgets
+// all, the state of the driver too.
 void barka_fake_plant(const char *name, long value) {
   std::lock_guard<std::recursive_mutex> call(calls);
   if (!strcmp(name, "reset")) {

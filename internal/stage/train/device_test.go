@@ -127,7 +127,8 @@ func TestMemoryApart(t *testing.T) {
 	if apart >= host || was > 0 && apart > host-was/2 || apart < m.dev.Weights()+m.dev.Tensors() || m.dev.Tables() == 0 {
 		t.Errorf("%d bytes on a device apart, %d on the host, whose process had %d", apart, host, was)
 	}
-	if _, err := Plan(context.Background(), g.o, g.apart(apart-1), 3); !badinput.Is(err) || !strings.Contains(err.Error(), "it would fit with") {
+	_, err = Plan(context.Background(), g.o, g.apart(apart-1), 3)
+	if !badinput.Is(err) || !strings.Contains(err.Error(), "it would fit with") {
 		t.Errorf("a byte too little: %v", err)
 	}
 }
