@@ -95,6 +95,9 @@ func (e *Engine) Measure(name string) func(dev tensor.Device, dt string) (model.
 		if err != nil {
 			return nil, err
 		}
+		if meter, ok := dev.(*cpu.Meter); ok && e.gpu != nil {
+			meter.Store(tensor.BF16) // as GPUs do
+		}
 		return model.OpenDecoder(dir, model.Options{Context: e.ctx(), Device: dev, DType: parsed})
 	}
 }

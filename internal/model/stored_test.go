@@ -8,6 +8,7 @@ import (
 	"barka/internal/dtype"
 	"barka/internal/golden"
 	"barka/internal/model"
+	"barka/internal/nn"
 	"barka/internal/tensor"
 	"barka/internal/tensor/cpu"
 	"barka/internal/testdevice"
@@ -65,4 +66,53 @@ func squaredError(got, want []float32) (sum float64) {
 		sum += d * d
 	}
 	return sum
+}
+
+// TestSavedBytes counts what a pass keeps for its backward pass, with operands of the types in which the
+// CPU and a GPU store them: the residual stream before each half of a block, the norms' results and the
+// layers' outputs, queries, keys, values and the result of attention, gate, up and hidden, the log-sum-exps,
+// and the inputs of B.
+func TestSavedBytes(t *testing.T) {
+	for stored, size := range map[tensor.Type]int{tensor.F32: 4, tensor.BF16: 2} {
+		dev := cpu.NewMeter()
+		dev.Store(stored)
+		m, err := model.OpenDecoder(golden.Dir("gemma2"), model.Options{Device: dev, DType: dtype.BF16})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := model.LoadAdapter(m, golden.Dir("gemma2")+"/adapter")
+		if err != nil {
+			t.Fatal(err)
+		}
+		saved := func(tokens int) int64 {
+			before := dev.Live()
+			layout := tensor.Packed(tokens)
+			p := &nn.Pass{Dev: dev, Layout: &layout, Positions: layout.Positions(), Save: true}
+			if _, _, err := m.Forward(p, make([]int32, tokens), nil); err != nil {
+				t.Fatal(err)
+			}
+			return dev.Live() - before
+		}
+		const tokens = 1 << 12
+		got := float64(saved(tokens)) / tokens
+		D := m.Info().Hidden
+		want := 2 * 4 * D // the last residual stream, and the final norm's result
+		for i, l := range m.Linears() {
+			n, k := l.Dims()
+			switch i % 7 {
+			case 0: // Q
+				want += 4*2*D + size*4*D + size*2*n + 4*4 // 4 heads
+			case 1, 2, 4, 5: // K, V, gate, up
+				want += size * n
+			case 6: // hidden
+				want += size * k
+			}
+			if l.LoRA != nil {
+				want += 4 * l.LoRA.Rank()
+			}
+		}
+		if len(a.Pairs) == 0 || got != float64(want) {
+			t.Errorf("%s: %g bytes a token, expected %d", stored, got, want)
+		}
+	}
 }

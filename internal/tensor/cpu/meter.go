@@ -20,6 +20,7 @@ type Meter struct {
 	weights int64 // bytes of packed weights
 	tables  int64 // bytes of embeddings, which a host device leaves in the checkpoint
 	rows    int   // the most values that are packed for one product
+	stored  tensor.Type
 	flop    float64
 	trace   []event
 }
@@ -90,8 +91,25 @@ func (m *Meter) ComputesNothing() {}
 // Name implements tensor.Device.
 func (m *Meter) Name() string { return "meter" }
 
-// OperandType implements tensor.Device.
-func (m *Meter) OperandType(tensor.Weight) tensor.Type { return tensor.F32 }
+// Store makes OperandType return a type for BF16 weights, as another device does whose tensors are
+// counted.
+func (m *Meter) Store(t tensor.Type) { m.stored = t }
+
+// OperandType implements tensor.Device. It is F32 without Store.
+func (m *Meter) OperandType(w tensor.Weight) tensor.Type {
+	if w.DType() == dtype.BF16 {
+		return m.stored
+	}
+	return tensor.F32
+}
+
+// Live returns the bytes of the tensors that have not been freed.
+func (m *Meter) Live() (bytes int64) {
+	for _, t := range m.live {
+		bytes += 4 * int64(t.capacity)
+	}
+	return bytes
+}
 
 // Alloc implements tensor.Device.
 func (m *Meter) Alloc(rows, cols int) tensor.Tensor { return m.AllocAs(rows, cols, tensor.F32) }

@@ -281,10 +281,12 @@ func (d *Device) PassTokens() int { return 16384 }
 
 // Workspace returns the bytes that operations take, beside tensors, in a pass over tokens through layers of
 // a width and a head over a vocabulary: for the head a chunk of logits in float32 and bfloat16, for a layer
-// its input in bfloat16, once more after dropout, and the sums of several parts of a gradient.
+// its input in bfloat16, once more after dropout, float32 copies of the operands of a gradient, and the sums of
+// several parts of it.
 func (d *Device) Workspace(tokens, width, vocabulary int) int64 {
 	head := 6 * int64(min(tokens, chunkRows(vocabulary))) * int64(vocabulary)
 	layer := 4 * int64(tokens) * int64(width)
+	layer += min(gradBytes, layer)
 	if parts := int64(tokens+gradRows-1) / gradRows; parts > 1 {
 		layer += min(gradBytes, 4*parts*int64(width)*int64(width))
 	}
