@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"barka/internal/hub"
 	"barka/internal/model"
 	"barka/internal/printable"
+	"barka/internal/tensor/cpu"
 )
 
 type benchCmd struct {
@@ -31,6 +33,7 @@ type benchCmd struct {
 	Write      bool     `help:"Write the checkpoint and inputs.json (the works' token ids) to --dir; measure nothing."`
 	Rows       int      `help:"Number of rows that data makes." default:"50000"`
 	Words      int      `help:"Average number of words of a row's answer or passage that data makes." default:"70"`
+	Divide     int      `help:"Divide the lengths of inputs on a GPU, for a trial on an emulated one." default:"1"`
 	Input      string   `help:"Instructions for data rules, or a dump for data wiki, instead of made ones." placeholder:"PATH"`
 	CPUProfile string   `name:"cpuprofile" help:"Write a CPU profile for go tool pprof." placeholder:"FILE"`
 }
@@ -40,6 +43,10 @@ func (benchCmd) Help() string {
 a real model and random weights, which it writes first. Each work runs once unmeasured and then
 --repeat times. Share is the best speed in percent of what the ceilings allow. Peak memory is that
 of the process while the work ran.
+
+On a GPU (--device cuda) the works have larger inputs: prompts of 128 and 1,024 tokens for decode and up to
+32 sequences, 256 questions, steps of 4 and 16 sequences of 1,024 tokens. Ceilings are those of a product
+8,192 wide and of a copy, and memory is what the GPU has given by then. reference/gpu/check.sh measures kernels.
 
   - kernels: products, attention and norms at the model's sizes, with more weights than the caches hold.
   - load: bytes of the file per second until the model can run, from the page cache.
@@ -74,8 +81,8 @@ func (c *benchCmd) Run(a *app) error {
 	if len(c.Works) > 0 && c.Works[0] == dataWork {
 		return c.data(a)
 	}
-	if a.gpu != nil {
-		return usagef("bench measures the CPU, and reference/gpu/check.sh a GPU; leave --device out")
+	if c.Divide < 1 {
+		return usagef("bench: --divide is %d; expected at least 1", c.Divide)
 	}
 	if err := bench.Known(c.Works); err != nil {
 		return err
@@ -112,9 +119,15 @@ func (c *benchCmd) Run(a *app) error {
 		}
 		return a.ui.Print(dir, map[string]any{"dir": dir, "shape": shape.String()})
 	}
-	results, err := c.measure(a, bench.Options{Works: c.Works, Dir: dir, Shape: shape, Device: a.engine("").Device,
-		Threads: a.Threads, DType: dt, Repeat: c.Repeat, Vocabulary: c.Vocabulary, Screened: c.Screened,
-		Tokenizer: c.Tokenizer, Text: c.Text, Model: c.Model})
+	o := bench.Options{Works: c.Works, Dir: dir, Shape: shape, Device: a.engine("").Device,
+		Threads: a.Threads, DType: dt, Repeat: c.Repeat, Divide: c.Divide, Vocabulary: c.Vocabulary, Screened: c.Screened,
+		Tokenizer: c.Tokenizer, Text: c.Text, Model: c.Model}
+	if a.gpu != nil {
+		host := cpu.New(a.Threads)
+		defer host.Close()
+		o.Host = host
+	}
+	results, err := c.measure(a, o)
 	if err != nil {
 		return err
 	}
@@ -200,8 +213,8 @@ func benchRow(r bench.Result) []any {
 	if r.Ceiling > 0 {
 		ceiling, share = amount(r.Ceiling), fmt.Sprintf("%.0f %%", 100*r.Share)
 	}
-	if r.PeakRSS > 0 {
-		memory = printable.Bytes(r.PeakRSS)
+	if peak := cmp.Or(r.HeldGPU, r.PeakRSS); peak > 0 {
+		memory = printable.Bytes(peak)
 	}
 	return []any{r.Work, r.Variant, amount(r.Value), amount(r.Median), r.Unit, ceiling, share, memory}
 }

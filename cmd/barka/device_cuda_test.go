@@ -183,3 +183,42 @@ func TestDoctorListsGPUs(t *testing.T) {
 		}
 	}
 }
+
+// The works of bench run on the emulated GPU, with outcomes near the CPU's weights in float32.
+func TestBenchOnGPU(t *testing.T) {
+	cudatest.OneOrder(t)
+	run := func(args ...string) map[string]float64 {
+		var results []struct {
+			Work, Variant string
+			Value         float64
+			Held          int64 `json:"held_gpu_bytes"`
+		}
+		args = append(append([]string{"bench"}, args...), "--device", "cuda", "--divide", "64", "--repeat", "1", "--layers", "1", "--json")
+		if err := json.Unmarshal([]byte(ok(t, "", args...)), &results); err != nil {
+			t.Fatal(err)
+		}
+		values := map[string]float64{}
+		for _, r := range results {
+			values[r.Work] = r.Value
+			if r.Variant == "mean KL from float32" {
+				values[r.Variant] = r.Value
+			}
+			if r.Value <= 0 || r.Held <= 0 && !strings.HasPrefix(r.Work, "ceiling") && r.Work != "quality" {
+				t.Errorf("%+v", r)
+			}
+		}
+		return values
+	}
+	got := run("load", "prefill", "decode", "lora", "choice", "quality", "--shape", "tiny-gemma-2")
+	for _, w := range []string{"ceiling", "load", "prefill", "decode", "lora", "choice", "quality"} {
+		if got[w] == 0 {
+			t.Errorf("%s was not measured", w)
+		}
+	}
+	if kl := got["mean KL from float32"]; !(kl > 0 && kl < 1e-3) {
+		t.Errorf("divergence from the CPU in float32: %g nats", kl)
+	}
+	if run("translate", "--shape", "tiny-nllb")["translate"] == 0 {
+		t.Error("translate was not measured")
+	}
+}

@@ -21,9 +21,12 @@ type Options struct {
 	Dir     string   // directory of a checkpoint of Shape
 	Shape   *Shape
 	Device  tensor.Device
+	Host    tensor.Device // computes the reference of "quality" if Device is a GPU
 	Threads int
 	DType   dtype.DType
 	Repeat  int // runs of each work; the best counts
+	// Divide divides the lengths of inputs on a GPU, so that an emulated one can run the works.
+	Divide int
 	// Vocabulary, if positive, is the number of tokens that the work "translate" restricts
 	// outputs to, besides those of the sources.
 	Vocabulary int
@@ -55,6 +58,8 @@ type Result struct {
 	// PeakRSS is the largest resident size of the process during the work, 0 if
 	// the system does not tell.
 	PeakRSS int64 `json:"peak_rss_bytes"`
+	// HeldGPU is the memory that the device has taken from a GPU for this work and those before, 0 on the CPU.
+	HeldGPU int64 `json:"held_gpu_bytes,omitempty"`
 	// Outcome is a number that the first run computed: a sum of
 	// log-probabilities, a loss, a checksum. It shows whether another program
 	// does the same work. Zero means none.
@@ -114,7 +119,10 @@ func Run(ctx context.Context, o Options, done func(Result)) error {
 	}
 	var c Ceilings
 	if !slices.Equal(o.Works, []string{"tokenize"}) { // tokenize has no ceiling
-		c = MeasureCeilings(o.Device, o.Threads)
+		var err error
+		if c, err = o.ceilings(); err != nil {
+			return err
+		}
 		for _, r := range c.results() {
 			done(r)
 		}
@@ -141,6 +149,14 @@ func Run(ctx context.Context, o Options, done func(Result)) error {
 		}
 	}
 	return nil
+}
+
+// ceilings measures those of the device.
+func (o Options) ceilings() (Ceilings, error) {
+	if _, ok := o.gpu(); ok {
+		return gpuCeilings(o)
+	}
+	return MeasureCeilings(o.Device, o.Threads), nil
 }
 
 // results returns the results of one work.
@@ -178,8 +194,10 @@ func (b *bench) measure(ctx context.Context, w work) (Result, error) {
 				return tally{}, 0, err
 			}
 		}
+		b.o.finish()
 		start := time.Now()
 		t, err := w.run(ctx)
+		b.o.finish()
 		return t, time.Since(start), err
 	}
 	resident.ResetPeak()
@@ -214,5 +232,8 @@ func (b *bench) measure(ctx context.Context, w work) (Result, error) {
 		r.Share = r.Value / w.ceiling
 	}
 	r.PeakRSS = resident.Peak()
+	if g, ok := b.o.gpu(); ok {
+		r.HeldGPU = g.Held()
+	}
 	return r, nil
 }

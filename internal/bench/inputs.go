@@ -17,6 +17,9 @@ type Inputs struct {
 	LoRA      *LoRA      `json:"lora,omitempty"`
 	Choice    []Choice   `json:"choice,omitempty"`
 	Translate *Translate `json:"translate,omitempty"`
+	// LongDecode and LargeLoRA are larger ones, of a GPU.
+	LongDecode *Decode `json:"long_decode,omitempty"`
+	LargeLoRA  *LoRA   `json:"large_lora,omitempty"`
 }
 
 // Prefill is one prompt, run up to its first new token.
@@ -76,19 +79,12 @@ func (s *Shape) Inputs() Inputs {
 		}
 		return Inputs{Translate: t}
 	}
-	in := Inputs{
+	return Inputs{
 		Prefill: &Prefill{s.tokens(1, 1024)},
-		Decode:  &Decode{Batches: []int{1, 8}, Tokens: 48},
-		LoRA:    &LoRA{Rank: 128, TrainFrom: 256},
+		Decode:  s.decode([]int{1, 8}, 16, 48),
+		LoRA:    s.lora(128, 4, 512),
 		Choice:  []Choice{s.choice("mmlu-like", mmlu, mmluPadded), s.choice("hellaswag-like", hellaswag, hellaswagPadded)},
 	}
-	for i := range 8 {
-		in.Decode.Prompts = append(in.Decode.Prompts, s.tokens(uint64(i), 16))
-	}
-	for i := range 4 {
-		in.LoRA.Sequences = append(in.LoRA.Sequences, s.tokens(uint64(i), 512))
-	}
-	return in
 }
 
 // lengths holds the numbers of tokens of a question's prompt and of its choices.

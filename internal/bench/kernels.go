@@ -15,6 +15,9 @@ const beyondCaches = 512 << 20
 // kernels returns the works on kernels: products at the model's largest layer with
 // few and many rows, attention, and norms.
 func (b *bench) kernels() []work {
+	if _, ok := b.o.gpu(); ok {
+		return []work{{name: "kernels", skip: "reference/gpu/check.sh measures the kernels of a GPU"}}
+	}
 	ws := []work{b.product(1, false), b.product(8, false), b.product(2048, false), b.product(2048, true)}
 	if b.o.Shape.Seq2Seq() {
 		return append(ws, b.norm())

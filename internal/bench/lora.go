@@ -59,6 +59,9 @@ func newTrained(in *LoRA) *trained {
 // training returns optimiser steps of LoRA; the same steps with every block computed again in
 // the backward pass; and steps of DPO, for which each two sequences are a pair.
 func (b *bench) training(in *LoRA) []work {
+	if in == nil {
+		return nil
+	}
 	t := newTrained(in)
 	weights := slices.Repeat([]float32{1 / float32(len(t.rows))}, len(t.rows))
 	likelihood := func(p *nn.Pass) (float64, error) {

@@ -51,7 +51,11 @@ func (b *bench) quality() work {
 		if err := b.forget(); err != nil {
 			return nil, err
 		}
-		reference, err := model.OpenDecoder(dir, model.Options{Device: b.o.Device, DType: dtype.F32})
+		host := b.o.Host
+		if host == nil {
+			host = b.o.Device
+		}
+		reference, err := model.OpenDecoder(dir, model.Options{Device: host, DType: dtype.F32})
 		if err != nil {
 			return nil, err
 		}
@@ -129,11 +133,10 @@ func Compare(ctx context.Context, reference, m model.Decoder, sequences [][]int3
 		for lo := 0; lo < len(ids)-1; lo += rows {
 			hi := min(lo+rows, len(ids)-1)
 			p, q := want.rows(lo, hi), got.rows(lo, hi)
+			v := len(p) / (hi - lo)
 			for i := range hi - lo {
-				d.add(p.Row(i), q.Row(i), ids[lo+i+1])
+				d.add(p[i*v:(i+1)*v], q[i*v:(i+1)*v], ids[lo+i+1])
 			}
-			want.m.Device().Free(p)
-			got.m.Device().Free(q)
 		}
 		want.m.Device().Free(want.h)
 		got.m.Device().Free(got.h)
@@ -180,8 +183,8 @@ func newLogits(m model.Decoder, ids []int32) (logits, error) {
 	return logits{m, h}, err
 }
 
-// rows returns the logits of positions lo ≤ i < hi. The caller must free them.
-func (l logits) rows(lo, hi int) tensor.Tensor {
+// rows returns the logits [hi-lo, V] of positions lo ≤ i < hi.
+func (l logits) rows(lo, hi int) []float32 {
 	dev := l.m.Device()
 	head, softcap := l.m.Head()
 	v, _ := head.Dims()
@@ -190,5 +193,8 @@ func (l logits) rows(lo, hi int) tensor.Tensor {
 	if softcap > 0 {
 		dev.Softcap(t, softcap)
 	}
-	return t
+	defer dev.Free(t)
+	values := make([]float32, t.Len())
+	dev.Download(values, t)
+	return values
 }

@@ -149,6 +149,8 @@ var shapes = []Shape{
 	{"qwen3-4b", 36, qwen3(2560, 9728, 32, 8, 128, 151936), gatedTensors},
 	{"pythia-70m", 6, neox(512, 2048, 8, 50304), neoxTensors},
 	{"nllb-600m", 12, m2m100(1024, 4096, 16, 256206), m2m100Tensors},
+	{"tiny-gemma-2", 2, gemma2(64, 128, 4, 2, 16, 16, 512), gatedTensors}, // of no model: for an emulated GPU
+	{"tiny-nllb", 2, m2m100(64, 128, 4, 512), m2m100Tensors},
 }
 
 // gatedTensors returns the tensors of Gemma 2 and 3, Llama, Qwen2 and Qwen3 with tied

@@ -29,20 +29,22 @@ type bench struct {
 
 func (b *bench) works() []work {
 	ws := append(b.kernels(), b.load())
-	in := b.o.Shape.Inputs()
+	in := b.o.inputs()
 	if in.Translate != nil {
 		for _, n := range in.Translate.Batches {
 			ws = append(ws, b.translate(in.Translate, n))
 		}
 	} else {
 		ws = append(ws, b.prefill(in.Prefill))
-		for _, n := range in.Decode.Batches {
-			ws = append(ws, b.decode(in.Decode, n))
+		for _, d := range []*Decode{in.Decode, in.LongDecode} {
+			ws = append(ws, b.decodes(d)...)
 		}
 		for _, c := range in.Choice {
 			ws = append(ws, b.choice(c))
 		}
-		ws = append(ws, b.training(in.LoRA)...)
+		for _, l := range []*LoRA{in.LoRA, in.LargeLoRA} {
+			ws = append(ws, b.training(l)...)
+		}
 	}
 	return append(ws, b.tokenize(), b.quality())
 }
@@ -137,11 +139,25 @@ func (b *bench) generate(ctx context.Context, prompts [][]int32, tokens int) (su
 	return sum, err
 }
 
+// decodes returns a work for each batch.
+func (b *bench) decodes(in *Decode) (ws []work) {
+	if in != nil {
+		for _, n := range in.Batches {
+			ws = append(ws, b.decode(in, n))
+		}
+	}
+	return ws
+}
+
 func (b *bench) decode(in *Decode, batch int) work {
 	_, layers := b.o.Shape.Parameters()
 	weights := float64(layers) + b.headFLOPs()/2
 	ceiling := float64(batch) * b.c.Read / (weights * float64(b.o.DType.Size()))
-	return work{name: "decode", variant: fmt.Sprintf("batch %d", batch), unit: "tokens/s", ceiling: ceiling, setup: b.open,
+	variant := fmt.Sprintf("batch %d", batch)
+	if _, ok := b.o.gpu(); ok {
+		variant += fmt.Sprintf(", context %d", len(in.Prompts[0]))
+	}
+	return work{name: "decode", variant: variant, unit: "tokens/s", ceiling: ceiling, setup: b.open,
 		less: func(ctx context.Context) error {
 			_, err := b.generate(ctx, in.Prompts[:batch], 1)
 			return err
@@ -165,9 +181,12 @@ func (b *bench) choice(in Choice) work {
 			scored += float64(len(c))
 		}
 	}
-	questions := float64(len(in.Questions))
+	questions, variant := float64(len(in.Questions)), in.Name
+	if _, ok := b.o.gpu(); ok {
+		variant += fmt.Sprintf(", %.0f tokens a question", positions/questions)
+	}
 	ceiling := questions * b.peakFLOPs() / (positions*b.flops() + scored*b.headFLOPs())
-	return work{name: "choice", variant: in.Name, unit: "questions/s", ceiling: ceiling, setup: b.open,
+	return work{name: "choice", variant: variant, unit: "questions/s", ceiling: ceiling, setup: b.open,
 		run: func(ctx context.Context) (tally, error) {
 			results, err := (&score.Scorer{Model: b.decoder}).LogLikelihoods(ctx, reqs, nil)
 			var sum float64

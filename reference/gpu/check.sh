@@ -4,10 +4,10 @@
 #   reference/gpu/check.sh build DIR     cross-builds what a card needs into DIR; needs Go, no GPU
 #   DIR/check.sh [STAGE…]                on the machine with the card; all stages if none is named
 #
-# Stages: environment smoke conformance sanitizer kernels beside peer compiled. Each has a time limit
+# Stages: environment smoke conformance sanitizer kernels beside whole translation peer compiled. Each has a time limit
 # and leaves $OUT/STAGE.json (OUT is DIR/out by default); a table ends the run. The exit status is 1 if
-# a stage failed. The emulated GPU can run smoke, conformance and kernels: BARKA_LIBCUDA names its library,
-# BARKA_GPU_SMALL=1 and DIVIDE=64 make the sizes small, and PATIENCE=20 multiplies the limits. Needed are
+# a stage failed. The emulated GPU can run smoke, conformance, kernels, whole and translation: BARKA_LIBCUDA names its
+# library, BARKA_GPU_SMALL=1, DIVIDE=64 and SHAPE=tiny make the sizes small, and PATIENCE=20 multiplies the limits. Needed are
 # the driver, and compute-sanitizer, torch, transformers and peft for the stages that use them, which are
 # skipped with a reason where one is missing.
 set -uo pipefail
@@ -22,6 +22,7 @@ if [ "${1:-}" = build ]; then
   go test -c -tags cuda -ldflags='-s -w' -o "$to/cuda.test" ./internal/cuda
   go test -c -tags cuda -ldflags='-s -w' -o "$to/device.test" ./internal/tensor/cuda
   go build -tags cuda -ldflags='-s -w' -o "$to/measure" ./reference/gpu/measure
+  go build -tags cuda -ldflags='-s -w' -o "$to/barka" ./cmd/barka
   cp reference/gpu/{check.sh,report.py,beside.py,torch_peer.py} "$to"
   sources=$(sed -n 's/.*"sources": "\(.\{12\}\).*/\1/p' internal/cuda/kernels/manifest.json)
   echo "$(git describe --always --dirty --abbrev=10), kernels $sources" >"$to/commit"
@@ -49,6 +50,13 @@ binding='Memory|Callers|Events|Graph|Arena|LaunchesDo|Signals|NoDriver|Binary'
 smoke() { "$here/cuda.test" -test.v -test.run "$binding" 1>&2; }
 conformance() {
   "$here/cuda.test" -test.v -test.skip "$binding|PlantedFault" 1>&2 && "$here/device.test" -test.v 1>&2
+}
+shape() { if [ "${SHAPE:-}" = tiny ]; then echo "tiny-$1"; else echo "$1-$2"; fi; }
+# bench SHAPE WORK…: whole workloads with random weights of a model's shape.
+bench() {
+  local shape=$1
+  shift
+  "$here/barka" bench "$@" --shape "$shape" --layers 0 --divide "${DIVIDE:-1}" --device cuda --json
 }
 has() { python3 -c "import $1" 2>/dev/null; }
 
@@ -86,6 +94,8 @@ run() {
       skip sanitizer "no compute-sanitizer"
     fi ;;
   kernels) stage kernels 120 "$here/measure" -divide "${DIVIDE:-1}" ;;
+  whole) stage whole 170 bench "$(shape gemma-2 2b)" load prefill decode choice lora quality ;;
+  translation) stage translation 60 bench "$(shape nllb 600m)" load translate ;;
   beside) needs beside torch && stage beside 90 python3 "$here/beside.py" kernels ;;
   peer) needs peer transformers peft && stage peer 200 python3 "$here/torch_peer.py" ;;
   compiled) needs compiled transformers && stage compiled 150 python3 "$here/torch_peer.py" compiled ;;
@@ -105,7 +115,7 @@ timeout() {
   command timeout "${options[@]}" "$@"
 }
 
-[ $# -gt 0 ] || set -- environment smoke conformance sanitizer kernels beside peer compiled
+[ $# -gt 0 ] || set -- environment smoke conformance sanitizer kernels beside whole translation peer compiled
 for name; do run "$name"; done
 python3 "$here/report.py" table "$out" "$here/commit"
 exit $failed

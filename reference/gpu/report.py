@@ -11,7 +11,7 @@ import pathlib
 import re
 import sys
 
-STAGES = ["environment", "smoke", "conformance", "sanitizer", "kernels", "beside", "peer", "compiled"]
+STAGES = ["environment", "smoke", "conformance", "sanitizer", "kernels", "beside", "whole", "translation", "peer", "compiled"]
 
 
 def save(out, name, record):
