@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The GPU kernels on a card: correctness, races, speed, and torch beside them.
 #
-#   reference/gpu/check.sh build DIR     cross-builds what a card needs into DIR; needs Go, no GPU
+#   reference/gpu/check.sh build DIR     cross-builds what a card needs into DIR, and DIR.tar.gz of it; needs Go, no GPU
 #   DIR/check.sh [STAGE…]                on the machine with the card; all stages if none is named
 #
 # Stages: environment smoke conformance sanitizer kernels beside whole translation peer compiled. Each has a time limit
@@ -26,6 +26,7 @@ if [ "${1:-}" = build ]; then
   cp reference/gpu/{check.sh,report.py,beside.py,torch_peer.py} "$to"
   sources=$(sed -n 's/.*"sources": "\(.\{12\}\).*/\1/p' internal/cuda/kernels/manifest.json)
   echo "$(git describe --always --dirty --abbrev=10), kernels $sources" >"$to/commit"
+  tar -C "$to" -czf "${to%/}.tar.gz" .
   exit
 fi
 
