@@ -25,8 +25,8 @@ import (
 	"barka/internal/version"
 )
 
-// allTargets are the systems and processors of a release.
-const allTargets = "linux/amd64,linux/arm64,darwin/amd64,darwin/arm64,windows/amd64,windows/arm64"
+// allTargets are the systems and processors of a release, and one build for GPUs, which needs glibc.
+const allTargets = "linux/amd64,linux/arm64,linux/amd64/cuda,darwin/amd64,darwin/arm64,windows/amd64,windows/arm64"
 
 func main() {
 	out := flag.String("out", "dist", "`directory` to write")
@@ -58,11 +58,12 @@ func build(out string, targets []string, dirty bool) error {
 	}
 	var made []string
 	for _, t := range targets {
-		system, processor, ok := strings.Cut(t, "/")
-		if !ok || !slices.Contains(strings.Split(allTargets, ","), t) {
+		if !slices.Contains(strings.Split(allTargets, ","), t) {
 			return fmt.Errorf("target %q, expected one of %s", t, allTargets)
 		}
-		names, err := r.target(out, system, processor)
+		system, processor, _ := strings.Cut(t, "/")
+		processor, tag, _ := strings.Cut(processor, "/")
+		names, err := r.target(out, system, processor, tag)
 		if err != nil {
 			return fmt.Errorf("%s: %w", t, err)
 		}
@@ -118,9 +119,12 @@ func prepare(dirty bool) (*release, error) {
 	return r, nil
 }
 
-// target builds the program for one target and writes its files. It returns their names.
-func (r *release) target(out, system, processor string) ([]string, error) {
+// target builds the program for one target, with a build tag or "", and writes its files. It returns their names.
+func (r *release) target(out, system, processor, tag string) ([]string, error) {
 	name := fmt.Sprintf("barka_%s_%s_%s", version.Barka, system, processor)
+	if tag != "" {
+		name += "_" + tag
+	}
 	temporary, err := os.MkdirTemp("", "barka-release-")
 	if err != nil {
 		return nil, err
@@ -131,7 +135,7 @@ func (r *release) target(out, system, processor string) ([]string, error) {
 		program.name += ".exe"
 	}
 	path := filepath.Join(temporary, program.name)
-	if err := r.compile(path, system, processor); err != nil {
+	if err := r.compile(path, system, processor, tag); err != nil {
 		return nil, err
 	}
 	if program.data, err = os.ReadFile(path); err != nil {
@@ -158,7 +162,7 @@ func (r *release) target(out, system, processor string) ([]string, error) {
 	if made[name+".cdx.json"], err = sbom(parts, r, program); err != nil {
 		return nil, err
 	}
-	if system == "linux" {
+	if system == "linux" && tag == "" { // an image on scratch has no glibc
 		if made[fmt.Sprintf("barka_%s_%s.deb", version.Barka, processor)], err = debian(r, processor, program, licences); err != nil {
 			return nil, err
 		}
@@ -178,12 +182,12 @@ func (r *release) target(out, system, processor string) ([]string, error) {
 }
 
 // compile builds the program. The environment holds nothing that changes the bytes.
-func (r *release) compile(path, system, processor string) error {
+func (r *release) compile(path, system, processor, tag string) error {
 	stamp := fmt.Sprintf("-s -w -buildid= -X %[1]s/internal/version.Commit=%[2]s -X %[1]s/internal/version.Date=%[3]s",
 		r.module, r.commit, r.date.Format(time.RFC3339))
 	env := []string{"CGO_ENABLED=0", "GOOS=" + system, "GOARCH=" + processor, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=-mod=readonly",
 		"GOEXPERIMENT=", "GOWORK=off"}
-	_, err := run(env, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", stamp, "-o", path, "./cmd/barka")
+	_, err := run(env, "go", "build", "-trimpath", "-buildvcs=false", "-tags", tag, "-ldflags", stamp, "-o", path, "./cmd/barka")
 	return err
 }
 
