@@ -20,28 +20,31 @@ type answer struct {
 	LogProbs []float64 `json:"logprobs"`
 }
 
-// The emulated GPU writes the CPU's text.
+// The emulated GPU writes the CPU's text, with either type of weights.
 func TestGenerateOnGPU(t *testing.T) {
 	cudatest.OneOrder(t)
-	args := []string{"generate", "--model", filepath.Join(inputs(t), "models", "gemma2"), "--prompt", "How is coffee poured?",
-		"--max-tokens", "6", "--json"}
-	run := func(device string) (a answer) {
-		if err := json.Unmarshal([]byte(ok(t, "", append(args, "--device", device)...)), &a); err != nil {
-			t.Fatal(err)
+	for _, dt := range []string{"f32", "bf16"} {
+		args := []string{"generate", "--model", filepath.Join(inputs(t), "models", "gemma2"), "--prompt", "How is coffee poured?",
+			"--max-tokens", "6", "--dtype", dt, "--json"}
+		run := func(device string) (a answer) {
+			if err := json.Unmarshal([]byte(ok(t, "", append(args, "--device", device)...)), &a); err != nil {
+				t.Fatal(err)
+			}
+			return a
 		}
-		return a
-	}
-	want, got := run("cpu"), run("cuda")
-	if !slices.Equal(got.Tokens, want.Tokens) || len(want.Tokens) == 0 {
-		t.Fatalf("tokens %v, on the CPU %v", got.Tokens, want.Tokens)
-	}
-	for i, p := range got.LogProbs {
-		if math.Abs(p-want.LogProbs[i]) > 0.02 { // bfloat16 attention scores differ in their last bits
-			t.Errorf("log-probability %d is %g, on the CPU %g", i, p, want.LogProbs[i])
+		want, got := run("cpu"), run("cuda")
+		if !slices.Equal(got.Tokens, want.Tokens) || len(want.Tokens) == 0 {
+			t.Fatalf("%s: tokens %v, on the CPU %v", dt, got.Tokens, want.Tokens)
 		}
-	}
-	if slices.Equal(got.LogProbs, want.LogProbs) {
-		t.Error("the log-probabilities are those of the CPU to the last bit: was the GPU used?")
+		bound := map[string]float64{"f32": 1e-4, "bf16": 0.05}[dt] // the GPU stores operands as bfloat16
+		for i, p := range got.LogProbs {
+			if math.Abs(p-want.LogProbs[i]) > bound {
+				t.Errorf("%s: log-probability %d is %g, on the CPU %g", dt, i, p, want.LogProbs[i])
+			}
+		}
+		if slices.Equal(got.LogProbs, want.LogProbs) {
+			t.Errorf("%s: the log-probabilities are those of the CPU to the last bit: was the GPU used?", dt)
+		}
 	}
 }
 
@@ -58,21 +61,26 @@ func TestTrainOnGPU(t *testing.T) {
 		t.Fatal(err)
 	}
 	args := []string{"train", "--model", filepath.Join(inputs(t), "models", "gemma2"), "--data", data, "--rank", "4", "--alpha", "8",
-		"--lr", "0.01", "--epochs", "2", "--batch", "2", "--dtype", "f32", "--warmup-ratio", "0", "--dropout", "0.1", "--json"}
-	run := func(device, out string) (losses struct {
+		"--lr", "0.01", "--epochs", "2", "--batch", "2", "--warmup-ratio", "0", "--dropout", "0.1", "--json", "--dtype"}
+	type losses struct {
 		First float64 `json:"first_loss"`
 		Final float64 `json:"final_loss"`
-	}) {
-		if err := json.Unmarshal([]byte(ok(t, "", append(args, "--device", device, "--out", out)...)), &losses); err != nil {
+	}
+	run := func(device, dt, out string) (l losses) {
+		if err := json.Unmarshal([]byte(ok(t, "", append(args[:len(args):len(args)], dt, "--device", device, "--out", out)...)), &l); err != nil {
 			t.Fatal(err)
 		}
-		return losses
+		return l
 	}
-	want, got := run("cpu", filepath.Join(root, "host")), run("cuda", filepath.Join(root, "gpu"))
+	half, onGPU := run("cpu", "bf16", filepath.Join(root, "half host")), run("cuda", "bf16", filepath.Join(root, "half gpu"))
+	if math.Abs(onGPU.First-half.First) > 5e-3*half.First || math.Abs(onGPU.Final-half.Final) > 2e-2*half.Final || onGPU == half {
+		t.Errorf("bf16: losses %+v, on the CPU %+v", onGPU, half)
+	}
+	want, got := run("cpu", "f32", filepath.Join(root, "host")), run("cuda", "f32", filepath.Join(root, "gpu"))
 	if math.Abs(got.First-want.First) > 1e-5*want.First || math.Abs(got.Final-want.Final) > 1e-4*want.Final || want.First == want.Final {
 		t.Errorf("losses %+v, on the CPU %+v", got, want)
 	}
-	r := barka(t, "", append(args, "--device", "cpu", "--out", filepath.Join(root, "gpu"))...)
+	r := barka(t, "", append(args, "f32", "--device", "cpu", "--out", filepath.Join(root, "gpu"))...)
 	if r.code != exitBadInput || !strings.Contains(r.err, "device was cuda and is now cpu") ||
 		!strings.Contains(r.err, "--allow-other-device") {
 		t.Errorf("exit code %d, %s", r.code, r.err)
@@ -117,10 +125,12 @@ func TestTrainOnFullGPU(t *testing.T) {
 // Beam search on the emulated GPU finds the CPU's translation.
 func TestTranslateOnGPU(t *testing.T) {
 	cudatest.OneOrder(t)
-	args := []string{"translate", "--model", filepath.Join(inputs(t), "models", "nllb"), "--max-length", "6"}
-	want, got := ok(t, "Coffee is hot.\n", args...), ok(t, "Coffee is hot.\n", append(args, "--device", "cuda")...)
-	if got != want || strings.TrimSpace(want) == "" {
-		t.Errorf("translation %q, on the CPU %q", got, want)
+	for _, dt := range []string{"f32", "bf16"} {
+		args := []string{"translate", "--model", filepath.Join(inputs(t), "models", "nllb"), "--max-length", "6", "--dtype", dt}
+		want, got := ok(t, "Coffee is hot.\n", args...), ok(t, "Coffee is hot.\n", append(args, "--device", "cuda")...)
+		if got != want || strings.TrimSpace(want) == "" {
+			t.Errorf("%s: translation %q, on the CPU %q", dt, got, want)
+		}
 	}
 }
 
