@@ -11,12 +11,13 @@ const (
 // Families of products, by the type of the operands and by how they are stored. All kernels of a family
 // give the same bits. Sums are float32.
 const (
-	ProductBF16  = "bf16_tn"  // y [T,N] = x [T,K]·Wᵀ of bfloat16, W [N,K]
-	ProductBF16T = "bf16_nn"  // y [T,N] = x [T,K]·W of bfloat16, W [K,N]; float32 results
-	ProductF32   = "f32_tn"   // y [T,N] = x [T,K]·Wᵀ of float32, W [N,K]
-	ProductF32T  = "f32_nn"   // y [T,N] = x [T,K]·W of float32, W [K,N]
-	ProductGrad  = "f32_grad" // y [T,N] = xᵀ·W of float32, x [K,T], W [K,N]
-	ProductI8    = "i8_tn"    // y [T,N] = x [T,K]·Wᵀ of 8-bit integers with scales, W [N,K]
+	ProductBF16  = "bf16_tn"    // y [T,N] = x [T,K]·Wᵀ of bfloat16, W [N,K]
+	ProductBF16T = "bf16_nn"    // y [T,N] = x [T,K]·W of bfloat16, W [K,N]; float32 results
+	ProductF32   = "f32_tn"     // y [T,N] = x [T,K]·Wᵀ of float32, W [N,K]
+	ProductF32T  = "f32_nn"     // y [T,N] = x [T,K]·W of float32, W [K,N]
+	ProductGrad  = "f32_grad"   // y [T,N] = xᵀ·W of float32, x [K,T], W [K,N]
+	ProductGroup = "bf16_group" // up to three products of ProductBF16 with one x, with its bits
+	ProductI8    = "i8_tn"      // y [T,N] = x [T,K]·Wᵀ of 8-bit integers with scales, W [N,K]
 )
 
 // Product is a kernel of one family.
@@ -49,6 +50,23 @@ type Operands struct {
 	// The scales of ProductI8, and how many a row has. K is a multiple of 64, the length of the rows.
 	XScales, WScales Pointer
 	Ldxs, Ldws       int
+}
+
+// Member is one product of a group: its results, its weights, and its bias or 0.
+type Member struct {
+	Y, W, Bias  Pointer
+	N, Ldw, Ldy int
+}
+
+// LaunchGroup records the products of a group, by a kernel of ProductGroup. Of o it takes x and the flags.
+func (p Product) LaunchGroup(s *Stream, o Operands, members [3]Member) {
+	arguments := []Argument{Argument(o.X), Int(o.T), Int(o.K), Int(o.Ldx), Int(o.Flags)}
+	blocks := 0
+	for _, m := range members {
+		blocks += (m.N + p.Outputs - 1) / p.Outputs
+		arguments = append(arguments, Argument(m.Y), Argument(m.W), Argument(m.Bias), Int(m.N), Int(m.Ldw), Int(m.Ldy))
+	}
+	s.Launch(p.Function, blocks, (o.T+p.Tokens-1)/p.Tokens, arguments...)
 }
 
 // Tiles returns into how many blocks the product's result is divided.

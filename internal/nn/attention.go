@@ -94,9 +94,8 @@ func (a *Attention) Forward(p *Pass, y, x tensor.Tensor, cache *KV, saved *Atten
 	if saved != nil {
 		s.lse = dev.Alloc(T, a.Spec.Heads)
 	}
-	s.uq = a.Q.Forward(p, s.q, x) // q [T, H·Dh]
-	s.uk = a.K.Forward(p, s.k, x) // k [T, G·Dh]
-	s.uv = a.V.Forward(p, s.v, x) // v [T, G·Dh]
+	u := together(p, x, [3]*Linear{&a.Q, &a.K, &a.V}, [3]tensor.Tensor{s.q, s.k, s.v}) // q [T, H·Dh]; k, v [T, G·Dh]
+	s.uq, s.uk, s.uv = u[0], u[1], u[2]
 	s.qIn = a.place(p, s.q, a.QNorm, a.Spec.Heads, saved != nil)
 	s.kIn = a.place(p, s.k, a.KNorm, a.Spec.KVHeads, saved != nil)
 	keys, values := cache.With(p, &s.k, &s.v)                         // [R, G·Dh]

@@ -32,9 +32,9 @@ func (m *GatedMLP) Forward(p *Pass, y, x tensor.Tensor, saved *GatedSaved) {
 	F, _ := m.Gate.Dims()
 	var s GatedSaved
 	s.gate, s.up = m.Gate.Operand(dev, x.Rows, F), m.Up.Operand(dev, x.Rows, F)
-	s.ug = m.Gate.Forward(p, s.gate, x) // gate [T,F]
-	s.uu = m.Up.Forward(p, s.up, x)     // up [T,F]
-	hidden := s.gate                    // hidden [T,F], in the memory of gate if nothing is saved
+	u := together(p, x, [3]*Linear{&m.Gate, &m.Up}, [3]tensor.Tensor{s.gate, s.up}) // gate, up [T,F]
+	s.ug, s.uu = u[0], u[1]
+	hidden := s.gate // hidden [T,F], in the memory of gate if nothing is saved
 	if saved != nil {
 		s.hidden = like(dev, s.gate)
 		hidden = s.hidden

@@ -121,6 +121,28 @@ func (l *Linear) Forward(p *Pass, y, x tensor.Tensor) lora.Saved {
 	return l.LoRA.Forward(p.Dev, lora.Base{W: l.W, Bias: l.Bias}, y, x, p.Dropout, p.Save)
 }
 
+// together is Forward of up to three layers with the same x [T,K]. Without adapters it is one operation.
+func together(p *Pass, x tensor.Tensor, ls [3]*Linear, ys [3]tensor.Tensor) (saved [3]lora.Saved) {
+	var ps tensor.Products
+	adapted := false
+	for i, l := range ls {
+		if l != nil {
+			ps[i] = tensor.Product{Y: ys[i], W: l.W, Bias: l.Bias}
+			adapted = adapted || l.LoRA != nil
+		}
+	}
+	if !adapted {
+		p.Dev.MatMuls(x, ps)
+		return saved
+	}
+	for i, l := range ls {
+		if l != nil {
+			saved[i] = l.Forward(p, ys[i], x)
+		}
+	}
+	return saved
+}
+
 // Backward fills dx [T,K] from dy [T,N], or adds to it with accumulate. If dx is none it
 // is not computed. x [T,K] and saved are Forward's input and result. Base weights are
 // frozen: only the adapter accumulates gradients.

@@ -62,6 +62,16 @@ type Adapter struct {
 	Scale float32
 }
 
+// Product is y [T,N] = x [T,K]·Wᵀ + Bias, one of several with the same x.
+type Product struct {
+	Y    Tensor
+	W    Weight
+	Bias Tensor // [1,N] or none
+}
+
+// Products are up to three products with the same x: the first ones with a W.
+type Products [3]Product
+
 // Scores are the results of LogProbs, of each row.
 type Scores struct {
 	// LogP is the log-probability of the target.
@@ -171,6 +181,8 @@ type Device interface {
 	// becomes 127, ties go to even) times a scale, which W rounds up to BF16. Sums over 64
 	// are integers, and sums of those float32.
 	MatMul(y, x Tensor, w Weight, bias Tensor, accumulate bool)
+	// MatMuls is MatMul for each product, to the same bits.
+	MatMuls(x Tensor, ps Products)
 	// MatMulT sets dx [T,K] = dy [T,N]·W, or adds it with accumulate. With a BF16 weight
 	// dy is rounded to BF16. With an I8 weight dy and the rotated W are, and dx is rotated
 	// back.

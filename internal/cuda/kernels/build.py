@@ -40,6 +40,9 @@ def product(name):
     if match := re.fullmatch(r"gemm_small_t(\d+)_w(\d+)_s(\d+)", name):
         tokens, warps, stages = map(int, match.groups())
         return "bf16_tn", warps * 16, tokens, stages, True
+    if match := re.fullmatch(r"gemm_group_t(\d+)_w(\d+)_s(\d+)", name):
+        tokens, warps, stages = map(int, match.groups())
+        return "bf16_group", warps * 16, tokens, stages, True
     if match := re.fullmatch(r"(f32_tn|f32_nn|f32_grad|bf16_nn|i8_tn)_(?:tma_)?(\d+)x(\d+)_s(\d+)", name):
         return match[1], *map(int, match.groups()[1:]), False
     return None

@@ -177,3 +177,30 @@ GEMM_SMALL(8, 1, 8)
 GEMM_SMALL(16, 2, 5)
 GEMM_SMALL(32, 2, 4)
 GEMM_SMALL(64, 4, 4)
+
+// gemm_group is gemm_small for up to three weights with one x. Their tiles of outputs are the blocks of one
+// launch, one weight after the other; N is 0 for none. A tile finds its outputs by the number of its block,
+// so that the matrices of a weight begin where those of block 0 would. Grid: (tiles, tokens).
+#define MEMBER(i) void *y##i, const bf16 *w##i, const float *bias##i, int N##i, int ldw##i, int ldy##i
+#define GEMM_GROUP(TOKENS, WARPS, STAGES)                                                                    \
+  KERNEL(gemm_group_t##TOKENS##_w##WARPS##_s##STAGES, WARPS * 32, 1)                                         \
+  (const bf16 *x, int T, int K, int ldx, int flags, MEMBER(0), MEMBER(1), MEMBER(2)) {                       \
+    SHARED(shared);                                                                                          \
+    constexpr int M = WARPS * 16;                                                                            \
+    int second = (N0 + M - 1) / M, third = second + (N1 + M - 1) / M, block = block_x();                     \
+    bool is1 = block >= second && block < third, is2 = block >= third;                                       \
+    int before = (is2 ? third : is1 ? second : 0) * M;                                                       \
+    int N = is2 ? N2 : is1 ? N1 : N0, ldw = is2 ? ldw2 : is1 ? ldw1 : ldw0, ldy = is2 ? ldy2 : is1 ? ldy1 : ldy0; \
+    const bf16 *w = is2 ? w2 : is1 ? w1 : w0;                                                                \
+    const float *bias = is2 ? bias2 : is1 ? bias1 : bias0;                                                   \
+    u8 *y = (u8 *)(is2 ? y2 : is1 ? y1 : y0) - (u64)before * (flags & OUT_F32 ? 4 : 2);                      \
+    gemm_small<TOKENS, WARPS, STAGES>(shared, y, x, w - (u64)before * ldw, bias ? bias - before : bias, T,   \
+                                      N + before, K, ldx, ldw, ldy, flags);                                  \
+  }                                                                                                          \
+  ENTRY(gemm_group_t##TOKENS##_w##WARPS##_s##STAGES)
+
+GEMM_GROUP(8, 1, 4)
+GEMM_GROUP(8, 1, 8)
+GEMM_GROUP(16, 2, 5)
+GEMM_GROUP(32, 2, 4)
+GEMM_GROUP(64, 4, 4)

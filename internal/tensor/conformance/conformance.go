@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"barka/internal/dtype"
@@ -55,7 +56,7 @@ var parts = []struct {
 	name string
 	f    func(*suite)
 }{
-	{"MatMul", matMul}, {"MatMulT", matMulT}, {"GradWeight", gradWeight}, {"Linear", linear}, {"Pack", packing},
+	{"MatMul", matMul}, {"MatMuls", matMuls}, {"MatMulT", matMulT}, {"GradWeight", gradWeight}, {"Linear", linear}, {"Pack", packing},
 	{"Unpack", unpack}, {"Columns", columns}, {"ScatterAdd", scatterAdd}, {"Trains", trainedHead},
 	{"Embed", embed}, {"AddRows", addRows},
 	{"RMSNorm", rmsNorm}, {"AddRMSNorm", addRMSNorm}, {"LayerNorm", layerNorm}, {"Rotate", rotate}, {"SplitHeads", splitHeads},
@@ -382,6 +383,35 @@ func (s *suite) matMul(shape [3]int, dt dtype.DType, stored both) {
 	s.near(what+" with bias", y, biased, 10)
 	if n, k := pw.Dims(); n != shape[1] || k != shape[2] || pw.DType() != dt || pw.Bytes() <= 0 {
 		s.Errorf("%s: weight says %d %d %s %d", what, n, k, pw.DType(), pw.Bytes())
+	}
+}
+
+// matMuls compares products of one x with each of them by itself, bit for bit.
+func matMuls(s *suite) {
+	for _, shape := range [][3]int{{1, 40, 33}, {3, 95, 64}, {7, 33, 72}, {13, 64, 136}, {40, 70, 48}, {70, 130, 56}} {
+		T, N, K := shape[0], shape[1], shape[2]
+		for _, dt := range types {
+			for _, stored := range s.products(dt) {
+				x := s.as(stored[1], s.random(T, K))
+				for count := 1; count <= 3; count++ {
+					var ps tensor.Products
+					for i, n := range []int{N, 8, N/2 + 1}[:count] {
+						ps[i] = tensor.Product{Y: s.as(stored[0], s.random(T, n)), W: s.weight(s.random(n, K), dt)}
+						if i != 1 {
+							ps[i].Bias = s.put(s.random(1, n))
+						}
+					}
+					s.dev.MatMuls(x, ps)
+					for i, p := range ps[:count] {
+						alone := s.as(stored[0], s.random(T, p.Y.Cols))
+						s.dev.MatMul(alone, x, p.W, p.Bias, false)
+						if !slices.Equal(s.get(p.Y).v, s.get(alone).v) {
+							s.Errorf("%v %s %v: product %d of %d has other bits than alone", shape, dt, stored, i, count)
+						}
+					}
+				}
+			}
+		}
 	}
 }
 

@@ -164,6 +164,15 @@ func (d *Device) panels(panels, m int, f panelBody) {
 	})
 }
 
+// MatMuls implements tensor.Device.
+func (d *Device) MatMuls(x tensor.Tensor, ps tensor.Products) {
+	for i := range ps {
+		if p := &ps[i]; p.W != nil {
+			d.MatMul(p.Y, x, p.W, p.Bias, false)
+		}
+	}
+}
+
 // MatMulT implements tensor.Device. From the packed panels, each worker makes panels
 // of 32 columns of W, with which the sum runs over the outputs. Integers are of rotated
 // rows: as bfloat16, times their scales, they give a dx that is rotated back.

@@ -224,6 +224,15 @@ func (m *Meter) MatMul(_, x tensor.Tensor, w tensor.Weight, _ tensor.Tensor, _ b
 	m.product(x.Rows, n, k)
 }
 
+// MatMuls implements tensor.Device.
+func (m *Meter) MatMuls(x tensor.Tensor, ps tensor.Products) {
+	for _, p := range ps {
+		if p.W != nil {
+			m.MatMul(p.Y, x, p.W, p.Bias, false)
+		}
+	}
+}
+
 // MatMulT implements tensor.Device.
 func (m *Meter) MatMulT(dx, dy tensor.Tensor, w tensor.Weight, accumulate bool) {
 	n := min(dy.Cols, reduceBlock)

@@ -88,6 +88,12 @@ func (d *Device) MatMul(y, x tensor.Tensor, w tensor.Weight, bias tensor.Tensor,
 	d.Device.MatMul(y, x, w, bias, accumulate)
 }
 
+// MatMuls implements tensor.Device.
+func (d *Device) MatMuls(x tensor.Tensor, ps tensor.Products) {
+	d.step("MatMuls")
+	d.Device.MatMuls(x, ps)
+}
+
 // MatMulT implements tensor.Device.
 func (d *Device) MatMulT(dx, dy tensor.Tensor, w tensor.Weight, accumulate bool) {
 	d.step("MatMulT")
