@@ -9,19 +9,29 @@ import (
 	"barka/internal/cuda"
 )
 
-// attention measures causal attention in float32 over 8,192 queries, forward and with gradients, and
+// attention measures causal attention, in float32 and in bfloat16, over 8,192 queries, forward and with gradients, and
 // decoding of 32 sequences. A triangle of scores counts as half of the square.
 func (s *session) attention() {
 	const tokens, width = 8192, 2048 // of all heads
-	for _, head := range []int{64, 128, 256} {
-		for _, length := range []int{512, 1024, 2048, 4096} {
-			s.attend(s.size(tokens), s.size(length), width/head, head)
+	for _, bf16 := range []bool{false, true} {
+		for _, head := range []int{64, 128, 256} {
+			for _, length := range []int{512, 1024, 2048, 4096} {
+				s.attend(bf16, s.size(tokens), s.size(length), width/head, head)
+			}
+		}
+		for _, context := range []int{1024, 4096} {
+			s.decode(bf16, 32, s.size(context), 8, 4, 256) // Gemma-2-2b
+			s.decode(bf16, 32, s.size(context), 32, 8, 128)
 		}
 	}
-	for _, context := range []int{1024, 4096} {
-		s.decode(32, s.size(context), 8, 4, 256) // Gemma-2-2b
-		s.decode(32, s.size(context), 32, 8, 128)
+}
+
+// stored returns the name of a type and the bytes of a value.
+func stored(bf16 bool) (string, int) {
+	if bf16 {
+		return "bfloat16", 2
 	}
+	return "float32", 4
 }
 
 // sequences brings a layout to the GPU: n sequences with so many queries and keys each, every key row
@@ -50,35 +60,38 @@ func (s *session) call(c cuda.Call) {
 	s.Compute.Launch(s.kernels.Function(c.Kernel), c.X, c.Y, c.Arguments...)
 }
 
-func (s *session) attend(tokens, length, heads, head int) {
-	n := max(tokens/length, 1)
+func (s *session) attend(bf16 bool, tokens, length, heads, head int) {
+	n, heads := max(tokens/length, 1), max(heads/s.divide, 1)
+	name, size := stored(bf16)
 	a := s.sequences(n, length, length)
-	a.Heads, a.KVHeads, a.Width, a.Scale = heads, heads, head, 1
-	bytes := 4 * a.Queries * heads * head
+	a.BF16, a.Heads, a.KVHeads, a.Width, a.Scale = bf16, heads, heads, head, 1
+	bytes := size * a.Queries * heads * head
 	q, k, v, dout := s.random(bytes), s.random(bytes), s.random(bytes), s.random(bytes)
 	out, dq, dk, dv := must(s.Alloc(bytes)), must(s.Alloc(bytes)), must(s.Alloc(bytes)), must(s.Alloc(bytes))
 	lse, delta := must(s.Alloc(4*a.Queries*heads)), must(s.Alloc(4*a.Queries*heads))
 	flop := 2 * float64(a.Queries) * float64(length) * float64(heads*head) // two products of half the square
 	shape := fmt.Sprintf("%d×%d, %d heads of %d", n, length, heads, head)
 	t := s.seconds(10, func() { s.call(a.Forward(s.kernels, out, lse, q, k, v)[0]) })
-	s.add("attend", "float32", shape, flop/t/1e12, "TFLOP/s")
+	s.add("attend", name, shape, flop/t/1e12, "TFLOP/s")
 	t = s.seconds(5, func() {
 		for _, c := range a.Backward(s.kernels, false, dq, dk, dv, dout, out, lse, delta, q, k, v) {
 			s.call(c)
 		}
 	})
-	s.add("attend backward", "float32", shape, 2.5*flop/t/1e12, "TFLOP/s")
+	s.add("attend backward", name, shape, 2.5*flop/t/1e12, "TFLOP/s")
 	s.free(q, k, v, dout, out, dq, dk, dv, lse, delta, a.Keys, a.KeyStarts, a.Starts, a.Past)
 }
 
 // decode measures one query per sequence, by the rate at which keys and values are read.
-func (s *session) decode(n, context, heads, kvHeads, head int) {
+func (s *session) decode(bf16 bool, n, context, heads, kvHeads, head int) {
+	heads, kvHeads = max(heads/s.divide, 1), max(kvHeads/s.divide, 1)
+	name, size := stored(bf16)
 	a := s.sequences(n, 1, context)
-	a.Heads, a.KVHeads, a.Width, a.Scale = heads, kvHeads, head, 1
-	bytes := 4 * a.KeyCount * kvHeads * head
-	k, v, q, out := s.random(bytes), s.random(bytes), s.random(4*n*heads*head), must(s.Alloc(4*n*heads*head))
+	a.BF16, a.Heads, a.KVHeads, a.Width, a.Scale = bf16, heads, kvHeads, head, 1
+	bytes := size * a.KeyCount * kvHeads * head
+	k, v, q, out := s.random(bytes), s.random(bytes), s.random(size*n*heads*head), must(s.Alloc(size*n*heads*head))
 	t := s.seconds(20, func() { s.call(a.Forward(s.kernels, out, 0, q, k, v)[1]) })
-	s.add("attend one query", "float32", fmt.Sprintf("%d×%d, %d/%d heads of %d", n, context, heads, kvHeads, head),
+	s.add("attend one query", name, fmt.Sprintf("%d×%d, %d/%d heads of %d", n, context, heads, kvHeads, head),
 		2*float64(bytes)/t/1e12, "TB/s of keys and values")
 	s.free(k, v, q, out, a.Keys, a.KeyStarts, a.Starts, a.Past)
 }
